@@ -1,0 +1,34 @@
+# What one can do here. `make` lists it.
+
+CARGO ?= cargo
+COMPONENTS := plugins/components/complex.wasm
+
+.PHONY: help demo test lint fmt plugins ci setup
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(COMPONENTS) ## train on a small real graph, show answers, serve them
+	$(CARGO) run --bin kge -- demo
+
+test: $(COMPONENTS) ## set up and pass all tests
+	$(CARGO) test --workspace
+
+lint: setup ## formatting and clippy, as CI does
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+fmt: ## format everything
+	$(CARGO) fmt --all
+
+plugins: setup ## build the scoring models to plugins/components/
+	$(CARGO) run -p kge-plugin --example build-plugins
+
+ci: ## what CI runs
+	bash .ci/run
+
+setup: # a C compiler, and something that compiles Rust to wasm32
+	@bash .ci/setup
+
+$(COMPONENTS): | setup
+	$(CARGO) run -p kge-plugin --example build-plugins

@@ -1,0 +1,4 @@
+//! The graphs in memory.
+
+#[derive(Default)]
+pub(crate) struct LiveCache {}

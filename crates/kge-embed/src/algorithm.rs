@@ -1,0 +1,108 @@
+//! An algorithm: the scoring model, and the recipe it is trained by. Plain data.
+
+use std::collections::BTreeMap;
+
+use kge_model::Initialiser;
+use serde::{Deserialize, Serialize};
+
+/// What is trained, and how. Together with a revision of a dataset, a plugin and the seed it
+/// fixes every byte of the result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Algorithm {
+    /// The scoring model's name: `complex`.
+    pub plugin: String,
+    /// The model's dimension; complex numbers for models with complex rows.
+    pub dim: usize,
+    /// The model's own hyper-parameters, completed by its defaults.
+    #[serde(default)]
+    pub hyper_parameters: BTreeMap<String, f64>,
+    /// Whether `(?, r, t)` is asked as `(t, r', ?)` with a relation row of its own
+    /// (Lacroix et al. 2018).
+    #[serde(default)]
+    pub reciprocal: bool,
+    /// What a triple is trained against.
+    pub regime: Regime,
+    /// The loss.
+    pub loss: Loss,
+    /// How gradients become steps.
+    pub optimiser: Optimiser,
+    /// A penalty on the rows of each query.
+    #[serde(default)]
+    pub regulariser: Option<Regulariser>,
+    /// How rows start, where the model's own way is not wanted.
+    #[serde(default)]
+    pub initialiser: Option<Initialiser>,
+    /// Triples a step; each is asked in both directions.
+    pub batch: usize,
+    /// Passes over the training split.
+    pub epochs: usize,
+    /// Everything random comes from here.
+    #[serde(default)]
+    pub seed: u64,
+    /// Rank the validation split every so many epochs; 0 never does.
+    #[serde(default)]
+    pub validate_every: usize,
+}
+
+/// What a triple is trained against.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Regime {
+    /// Every entity is a candidate (Lacroix et al. 2018).
+    #[serde(rename = "1vsall")]
+    OneVsAll,
+    /// Candidates are drawn uniformly; a chunk of triples shares them.
+    NegativeSampling {
+        /// Negatives a side.
+        negatives: usize,
+        /// Triples that share them.
+        chunk: usize,
+    },
+}
+
+/// The loss of a triple against its candidates.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Loss {
+    /// Cross-entropy of the softmax over the candidates.
+    Softmax,
+    /// `max(0, margin - positive + negative)`, averaged over negatives (Bordes et al. 2013).
+    MarginRanking {
+        /// The margin.
+        margin: f32,
+    },
+}
+
+/// How gradients become steps.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Optimiser {
+    /// Duchi et al. 2011.
+    Adagrad {
+        /// The step's length.
+        learning_rate: f32,
+    },
+    /// Kingma and Ba 2015, with the usual decay rates 0.9 and 0.999. Rows without a gradient
+    /// keep their moments.
+    Adam {
+        /// The step's length.
+        learning_rate: f32,
+    },
+}
+
+/// A penalty on the head, relation and tail rows of each query.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Regulariser {
+    /// `weight * sum |x|^3`; complex rows count moduli (Lacroix et al. 2018).
+    N3 {
+        /// Its weight.
+        weight: f32,
+    },
+    /// `weight * sum x^2`.
+    L2 {
+        /// Its weight.
+        weight: f32,
+    },
+}

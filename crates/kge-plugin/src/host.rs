@@ -1,0 +1,162 @@
+//! The engine, its clock, and loading a component.
+
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Config, Engine};
+
+use crate::bindings::{CANDIDATES, LINALG, ModelPre, SCORING};
+use crate::cache::Cache;
+use crate::plugin::Loaded;
+use crate::sandbox::{Sandbox, State};
+use crate::{Error, HostConfig, Limits, Plugin, Result, describe};
+
+/// How often the clock of the deadlines ticks.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+/// The engine that runs plugins: one a process is enough. Cloning it shares it.
+#[derive(Clone)]
+pub struct Host {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    engine: Engine,
+    limits: Limits,
+    cache: Option<Cache>,
+    // Held so that the clock stops with the last handle; every plugin holds one too.
+    clock: Arc<Clock>,
+}
+
+impl Host {
+    /// Starts the engine and its clock.
+    ///
+    /// # Errors
+    /// If the engine does not start on this machine, or the cache directory cannot be made.
+    pub fn new(config: HostConfig) -> Result<Self> {
+        let engine = engine(&config.limits).map_err(|error| Error::Engine(error.to_string()))?;
+        let clock = Arc::new(Clock::start(engine.clone())?);
+        let cache = config.cache.map(|dir| Cache::open(dir, &engine)).transpose()?;
+        Ok(Self { shared: Arc::new(Shared { engine, limits: config.limits, cache, clock }) })
+    }
+
+    /// Loads a component: compiles it, or takes its machine code from the cache, and asks it to
+    /// describe itself.
+    ///
+    /// # Errors
+    /// If it is too large, is no component, imports anything, lacks the contract's exports, or
+    /// describes itself in a way the contract does not allow; always in words.
+    pub fn load(&self, bytes: &[u8]) -> Result<Plugin> {
+        let Shared { engine, limits, cache, clock } = &*self.shared;
+        if bytes.len() > limits.component_bytes {
+            return Err(Error::TooLarge { found: bytes.len(), limit: limits.component_bytes });
+        }
+        let sha256 = hex(&Sha256::digest(bytes));
+        let component = match cache {
+            Some(cache) => cache.component(engine, &sha256, bytes)?,
+            None => compile(engine, bytes)?,
+        };
+        inspect(engine, &component)?;
+        let projects_candidates = component.get_export_index(None, CANDIDATES).is_some();
+
+        let unlinked = |error: wasmtime::Error| Error::NotAComponent(format!("{error:#}"));
+        let linker = Linker::<State>::new(engine);
+        let instance = linker.instantiate_pre(&component).map_err(unlinked)?;
+        let instance = ModelPre::new(instance).map_err(unlinked)?;
+
+        let mut sandbox = Sandbox::open("plugin", "describe", &instance, limits)?;
+        let description = describe::description(sandbox.describe()?)?;
+        Ok(Plugin(Arc::new(Loaded {
+            description,
+            sha256,
+            instance,
+            limits: limits.clone(),
+            projects_candidates,
+            clock: Arc::clone(clock),
+        })))
+    }
+}
+
+/// The engine's settings: component model, deadlines, and nothing that could make two runs differ.
+fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .epoch_interruption(true)
+        .cranelift_nan_canonicalization(true)
+        .wasm_relaxed_simd(false)
+        .wasm_memory64(false)
+        .max_wasm_stack(limits.stack_bytes);
+    Engine::new(&config)
+}
+
+pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component> {
+    Component::from_binary(engine, bytes).map_err(|error| {
+        let reason = match bytes.get(..8) {
+            Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => {
+                "a core WebAssembly module, not a component (wit-component makes one of it)".into()
+            }
+            Some([0, b'a', b's', b'm', ..]) => format!("{error:#}"),
+            _ => "no WebAssembly component at all".into(),
+        };
+        Error::NotAComponent(reason)
+    })
+}
+
+/// Refuses imports, and a component without the contract's exports, by name.
+fn inspect(engine: &Engine, component: &Component) -> Result<()> {
+    let kind = component.component_type();
+    if let Some((import, _)) = kind.imports(engine).next() {
+        let import = match import.starts_with(LINALG) {
+            true => format!("{import} (planned for a later release)"),
+            false => import.to_owned(),
+        };
+        return Err(Error::Import { import });
+    }
+    if component.get_export_index(None, SCORING).is_none() {
+        let names: Vec<_> = kind.exports(engine).map(|(name, _)| name.to_owned()).collect();
+        let found = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+        return Err(Error::Export { expected: SCORING, found });
+    }
+    Ok(())
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The thread that advances the engine's epoch, by which deadlines are counted.
+pub(crate) struct Clock {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Clock {
+    fn start(engine: Engine) -> Result<Self> {
+        let (stop, stopped) = channel();
+        let tick = move || {
+            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                engine.increment_epoch();
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("plugin-clock".into())
+            .spawn(tick)
+            .map_err(|error| Error::Engine(error.to_string()))?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Clock {
+    fn drop(&mut self) {
+        self.stop.take();
+        if let Some(thread) = self.thread.take() {
+            // The thread only ticks: it has nothing to report.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What a plugin may use, and how the host is set up.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How a [`Host`](crate::Host) is set up.
+#[derive(Clone, Debug, Default)]
+pub struct HostConfig {
+    /// A directory of our own for compiled plugins; none compiles on every load.
+    pub cache: Option<PathBuf>,
+    /// What a plugin may use.
+    pub limits: Limits,
+}
+
+/// What a plugin may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of all linear memories of one sandbox together; also the most that one call may hand
+    /// back.
+    pub memory_bytes: usize,
+    /// Elements of one table.
+    pub table_elements: usize,
+    /// Core instances in one sandbox.
+    pub instances: usize,
+    /// Tables in one sandbox.
+    pub tables: usize,
+    /// Linear memories in one sandbox.
+    pub memories: usize,
+    /// Bytes of WebAssembly stack.
+    pub stack_bytes: usize,
+    /// How long one call may take.
+    pub call_deadline: Duration,
+    /// Bytes of a component that are compiled at all.
+    pub component_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 512 << 20,
+            table_elements: 100_000,
+            instances: 16,
+            tables: 16,
+            memories: 16,
+            stack_bytes: 512 << 10,
+            call_deadline: Duration::from_secs(5),
+            component_bytes: 16 << 20,
+        }
+    }
+}

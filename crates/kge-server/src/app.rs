@@ -1,0 +1,47 @@
+//! What every handler can reach.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use kge_catalog::Catalog;
+use kge_jobs::JobStore;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Config, http::Doors, served::ServedModels};
+
+/// What the server serves from.
+#[derive(Clone)]
+pub struct Services {
+    /// Datasets, models, plugins, algorithms.
+    pub catalog: Catalog,
+    /// Tasks and workers.
+    pub jobs: Arc<dyn JobStore>,
+    /// Runs the plugins that questions need.
+    pub host: Arc<kge_plugin::Host>,
+}
+
+/// Services and settings of a running server.
+pub(crate) struct App {
+    pub config: Config,
+    pub catalog: Catalog,
+    pub jobs: Arc<dyn JobStore>,
+    pub served: ServedModels,
+    pub doors: Doors,
+    /// The path prefix, `/api` or empty.
+    pub prefix: String,
+    /// Cancelled when the server is told to stop; endless answers end then.
+    pub stopping: CancellationToken,
+}
+
+impl App {
+    pub(crate) fn new(config: Config, services: Services, address: SocketAddr) -> Self {
+        let Services { catalog, jobs, host } = services;
+        let doors = Doors {
+            origins: config.cors_origins.clone(),
+            hosts: config.allowed_hosts.clone(),
+            checks_host: address.ip().is_loopback() || !config.allowed_hosts.is_empty(),
+        };
+        let served = ServedModels::new(catalog.clone(), host, config.served_models);
+        let prefix = config.prefix();
+        Self { config, catalog, jobs, served, doors, prefix, stopping: CancellationToken::new() }
+    }
+}

@@ -1,0 +1,54 @@
+//! Settings of the server.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// How the server listens, whom it lets in, and how much it takes.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// What stands in front of every path, `/api`; paths without it are answered too.
+    pub path_prefix: Option<String>,
+    /// Origins of web pages that may use this server, beside loopback ones; `*` is all.
+    pub cors_origins: Vec<String>,
+    /// Host names this server answers to, beside loopback ones. Held against requests when it
+    /// listens on a loopback address or when the list is not empty.
+    pub allowed_hosts: Vec<String>,
+    /// Bytes of a body, decompressed, that are taken at once.
+    pub body_limit: usize,
+    /// How long a request may take, its body included; event streams are exempt.
+    pub request_timeout: Duration,
+    /// How long a client may take to send a request's head.
+    pub header_timeout: Duration,
+    /// How long requests under way may go on once the server is told to stop.
+    pub shutdown_grace: Duration,
+    /// Models kept in memory to answer questions.
+    pub served_models: usize,
+    /// The local directory for spooled uploads and compiled plugins.
+    pub state: PathBuf,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 6789)),
+            path_prefix: None,
+            cors_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
+            body_limit: 64 << 20,
+            request_timeout: Duration::from_secs(300),
+            header_timeout: Duration::from_secs(30),
+            shutdown_grace: Duration::from_secs(10),
+            served_models: 4,
+            state: PathBuf::from("state"),
+        }
+    }
+}
+
+impl Config {
+    /// The path prefix with one leading slash and none at the end; empty without one.
+    pub(crate) fn prefix(&self) -> String {
+        let prefix = self.path_prefix.as_deref().unwrap_or_default().trim_matches('/');
+        if prefix.is_empty() { String::new() } else { format!("/{prefix}") }
+    }
+}

@@ -1,0 +1,169 @@
+//! One attempt at a task: the job on one side, its lease on the other.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use kge_jobs::{Claim, Heartbeat, HeartbeatAnswer, Kind};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::{Error, Result, claims::Context, import, report::Reporter, train};
+
+/// How long a job may take to notice that it should stop, when the process is to end.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// Why a job was asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    Cancelled,
+    LeaseLost,
+    Shutdown,
+}
+
+/// Does the task and tells the queue how it ended.
+pub(crate) async fn attempt(context: &Arc<Context>, claim: Claim) -> Result<()> {
+    let (task, token) = (claim.task.id, claim.token);
+    let reporter = Arc::new(Reporter::new());
+    tracing::info!(%task, kind = ?claim.task.kind, attempt = claim.task.attempts.len(), "task begins");
+    let (outcome, reason) = hold(context, &claim, &reporter).await;
+    let jobs = &context.jobs;
+    let told = match (&outcome, reason) {
+        (_, Some(Reason::LeaseLost)) => {
+            tracing::warn!(%task, "lease lost; nothing was published");
+            return Ok(());
+        }
+        (Ok(result), _) => {
+            tracing::info!(%task, "task is done");
+            jobs.complete(task, token, result.clone()).await
+        }
+        (Err(Error::Stopped), Some(Reason::Shutdown)) => {
+            tracing::info!(%task, "task is handed back");
+            jobs.hand_back(task, token).await
+        }
+        (Err(Error::Stopped), _) => {
+            tracing::info!(%task, "task is cancelled");
+            jobs.acknowledge_cancel(task, token).await
+        }
+        (Err(error), _) => {
+            tracing::warn!(%task, %error, "attempt failed");
+            jobs.fail(task, token, error.failure()).await
+        }
+    };
+    if let Err(error) = told {
+        tracing::warn!(%task, %error, "the queue did not take how the task ended");
+    }
+    outcome.map(drop)
+}
+
+/// Runs the job while keeping its lease.
+async fn hold(
+    context: &Arc<Context>,
+    claim: &Claim,
+    reporter: &Arc<Reporter>,
+) -> (Result<serde_json::Value>, Option<Reason>) {
+    let config = &context.config;
+    let mut reason = None;
+    let mut job = pin!(perform(context, claim, reporter));
+    let mut tick = tokio::time::interval(config.tick);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut beaten = Instant::now();
+    let mut deadline = None;
+    loop {
+        tokio::select! {
+            biased;
+            outcome = &mut job => return (outcome, reason),
+            () = context.shutdown.cancelled(), if deadline.is_none() => {
+                deadline = Some(Instant::now() + GRACE);
+                reason = reason.or(Some(Reason::Shutdown));
+                reporter.stop();
+                continue;
+            }
+            () = reporter.milestone_reached() => {}
+            _ = tick.tick() => {}
+        }
+        if deadline.is_some_and(|deadline| Instant::now() > deadline) {
+            tracing::warn!(task = %claim.task.id, "task did not stop in time");
+            return (Err(Error::Stopped), reason);
+        }
+        if reporter.still_for() > config.stall_after {
+            let seconds = config.stall_after.as_secs();
+            return (Err(Error::Stalled { task: claim.task.id, seconds }), reason);
+        }
+        let progress = reporter.take();
+        let answer = if progress.is_some() || beaten.elapsed() >= config.heartbeat {
+            let beat = Heartbeat {
+                task: claim.task.id,
+                token: claim.token,
+                lease: config.lease,
+                progress,
+            };
+            context.jobs.heartbeat(beat).await.inspect(|_| beaten = Instant::now())
+        } else {
+            cancel_requested(context, claim).await
+        };
+        match answer {
+            Ok(HeartbeatAnswer::Extended(_)) => {}
+            Ok(HeartbeatAnswer::CancelRequested(_)) => {
+                reason = reason.or(Some(Reason::Cancelled));
+                reporter.stop();
+            }
+            Ok(HeartbeatAnswer::LeaseLost) | Err(kge_jobs::Error::LeaseLost(_)) => {
+                reason = Some(Reason::LeaseLost);
+                reporter.stop();
+            }
+            // The lease outlives a short outage; a long one ends it, and the reaper speaks.
+            Err(error) => tracing::warn!(task = %claim.task.id, %error, "no heartbeat"),
+        }
+    }
+}
+
+/// Looks without writing, between heartbeats.
+async fn cancel_requested(
+    context: &Context,
+    claim: &Claim,
+) -> Result<HeartbeatAnswer, kge_jobs::Error> {
+    let task = context.jobs.task(claim.task.id).await?;
+    let live = task.attempts.last().is_some_and(|last| last.token == claim.token);
+    Ok(match (live && !task.state.is_final(), task.cancel_requested) {
+        (false, _) => HeartbeatAnswer::LeaseLost,
+        (true, true) => HeartbeatAnswer::CancelRequested(claim.lease_expiry),
+        (true, false) => HeartbeatAnswer::Extended(claim.lease_expiry),
+    })
+}
+
+async fn perform(
+    context: &Arc<Context>,
+    claim: &Claim,
+    reporter: &Arc<Reporter>,
+) -> Result<serde_json::Value> {
+    match claim.task.kind {
+        Kind::Train => train::train(context, claim, reporter).await,
+        Kind::Import => import::import(context, claim, reporter).await,
+        other => Err(Error::user("parameters", format!("this release cannot do {other:?} tasks"))),
+    }
+}
+
+/// Runs numeric work on a thread of its own, never on tokio's.
+///
+/// If the waiting future is dropped, the thread goes on until it sees its cancel flag.
+pub(crate) async fn on_own_thread<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new()
+        .name(name.into())
+        .spawn(move || {
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            let outcome = outcome.unwrap_or_else(|panic| {
+                let words = panic.downcast_ref::<String>().map(String::as_str);
+                let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
+                Err(Error::transient("internal", format!("panicked: {}", words.unwrap_or("?"))))
+            });
+            // Nobody waits any more: the attempt was given up.
+            let _ = sender.send(outcome);
+        })
+        .map_err(|error| Error::transient("internal", format!("no thread: {error}")))?;
+    let outcome =
+        receiver.await.unwrap_or_else(|_| Err(Error::transient("internal", "thread ended")));
+    drop(thread);
+    outcome
+}

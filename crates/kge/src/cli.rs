@@ -1,0 +1,348 @@
+//! What can be asked on the command line. Its `--help` teaches.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use kge_graph::{Split, read::Format};
+
+/// Knowledge-graph embeddings, from triples to answers.
+#[derive(Debug, Parser)]
+#[command(name = "kge", version, max_term_width = 100, after_help = "\
+First steps:
+  kge demo                                    train on a small graph, then serve it
+  kge import --dataset umls umls/             a folder with train, valid and test
+  kge train --dataset umls --dim 64           train, evaluate and publish a model
+  kge predict umls --head H --relation R      ask it
+  kge serve                                   answer over REST on port 6789
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Settings and output; every command takes these.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Common {
+    /// Print one JSON document on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say more (twice: everything)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say only what failed
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Settings file [default: kge.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE", env = "KGE_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+    /// Where datasets and models lie [default: kge-data]
+    #[arg(long, global = true, value_name = "DIR", env = "KGE_DATA", hide_env_values = true)]
+    pub data: Option<String>,
+    /// Local directory for tasks, spooled uploads and compiled plugins [default: DATA/state]
+    #[arg(long, global = true, value_name = "DIR", env = "KGE_STATE", hide_env_values = true)]
+    pub state: Option<PathBuf>,
+    /// Where tasks are kept; this release knows sqlite [default: sqlite]
+    #[arg(long, global = true, value_name = "URL", env = "KGE_JOBS", hide_env_values = true)]
+    pub jobs: Option<String>,
+    /// Directory of scoring models, *.wasm [default: plugins/components, or beside the binary]
+    #[arg(long, global = true, value_name = "DIR", env = "KGE_PLUGINS", hide_env_values = true)]
+    pub plugins: Option<PathBuf>,
+    /// Numeric threads [default: all cores]
+    #[arg(long, global = true, value_name = "N", env = "KGE_THREADS", hide_env_values = true)]
+    pub threads: Option<usize>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train on a small graph of countries, show what was learnt, serve it
+    Demo(Demo),
+    /// Answer over REST, with a worker beside
+    Serve(Serve),
+    /// Do tasks from the queue
+    Worker(Worker),
+    /// Bring triples into a dataset
+    Import(Import),
+    /// Train, evaluate and publish a model
+    Train(Box<Train>),
+    /// Rank a split's triples among all candidates
+    Evaluate(Evaluate),
+    /// Complete a fact: the best tails, or heads
+    Predict(Predict),
+    /// The nearest entities
+    Similar(Similar),
+    /// How plausible a triple is
+    Score(Score),
+    /// How far two entities lie apart
+    Distance(Distance),
+    /// Scoring models
+    #[command(subcommand)]
+    Plugin(Plugin),
+    /// Datasets
+    #[command(subcommand)]
+    Dataset(ListShow),
+    /// Published models
+    #[command(subcommand)]
+    Model(ListShow),
+    /// Tasks of the queue
+    #[command(subcommand)]
+    Tasks(Tasks),
+    /// The OpenAPI document of the REST API
+    Openapi,
+    /// Print the effective settings, or check a file of settings
+    Config(Config),
+    /// Ask a running server whether it is ready
+    Health(Health),
+    /// Print the version
+    Version,
+}
+
+impl Command {
+    pub(crate) fn is_service(&self) -> bool {
+        matches!(self, Self::Serve(_) | Self::Worker(_))
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// End after the answers
+    #[arg(long, visible_alias = "exit")]
+    pub no_serve: bool,
+    /// Where to serve; the next free port is taken if this one is held
+    #[arg(long, default_value = "127.0.0.1:6789")]
+    pub listen: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kge serve --data /srv/kge
+  kge serve --listen 127.0.0.1:0 --json       a free port, printed as JSON
+  kge serve --no-worker                       and `kge worker` elsewhere on this host")]
+pub(crate) struct Serve {
+    /// Address and port [default: 127.0.0.1:6789]
+    #[arg(long, value_name = "ADDRESS", env = "KGE_LISTEN", hide_env_values = true)]
+    pub listen: Option<SocketAddr>,
+    /// Start no worker
+    #[arg(long)]
+    pub no_worker: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Worker {
+    /// Tasks at once [default: 1]
+    #[arg(long, value_name = "N")]
+    pub concurrency: Option<usize>,
+    /// Kinds of task [default: all this release can do]
+    #[arg(long, value_delimiter = ',', value_name = "KIND")]
+    pub kinds: Vec<String>,
+    /// Seconds a lease runs without a sign of life [default: 30]
+    #[arg(long, value_name = "SECONDS", env = "KGE_LEASE", hide_env_values = true)]
+    pub lease: Option<u64>,
+    /// End when standard input does: set by the server that started this worker
+    #[arg(long, hide = true)]
+    pub end_with_stdin: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kge import --dataset umls umls/                       train, valid and test in one folder
+  kge import --dataset wiki dump.nt.zst --split random:90/5/5
+  kge import --dataset umls more.csv --split train")]
+pub(crate) struct Import {
+    /// The dataset, made if it is not there
+    #[arg(long, value_name = "NAME")]
+    pub dataset: String,
+    /// Files, or folders with train, valid and test; gzip and zstd are recognised
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Their format, where the extension does not say
+    #[arg(long)]
+    pub format: Option<Format>,
+    /// Where their triples go: train, valid, test or random:80/10/10
+    #[arg(long, default_value = "train")]
+    pub split: String,
+    /// Decides the random split, with each triple's own names
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Default, Args)]
+#[command(after_help = "\
+Examples:
+  kge train --dataset umls --model complex --dim 64 --epochs 30
+  kge train --dataset fb15k-237 --preset fb15k-237-complex
+  kge train --dataset umls --plugin ./my_model.wasm --regime negative_sampling")]
+pub(crate) struct Train {
+    /// The dataset's name or id
+    #[arg(long, value_name = "D")]
+    pub dataset: String,
+    /// A recipe by name
+    #[arg(long, conflicts_with = "algorithm")]
+    pub preset: Option<String>,
+    /// A recipe as a JSON file
+    #[arg(long, value_name = "FILE")]
+    pub algorithm: Option<PathBuf>,
+    /// The scoring model [default: complex]
+    #[arg(long)]
+    pub model: Option<String>,
+    /// A component that is not in the plugins directory
+    #[arg(long, value_name = "FILE")]
+    pub plugin: Option<PathBuf>,
+    /// The dimension; complex numbers for models with complex rows
+    #[arg(long)]
+    pub dim: Option<usize>,
+    /// 1vsall or negative_sampling
+    #[arg(long)]
+    pub regime: Option<String>,
+    /// Passes over the training split
+    #[arg(long)]
+    pub epochs: Option<usize>,
+    /// Triples a step, each asked in both directions
+    #[arg(long)]
+    pub batch: Option<usize>,
+    /// The learning rate
+    #[arg(long)]
+    pub lr: Option<f32>,
+    /// Everything random comes from here
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Rank the validation split every so many epochs
+    #[arg(long)]
+    pub validate_every: Option<usize>,
+    /// Leave the model that answers now in its place
+    #[arg(long)]
+    pub no_promote: bool,
+}
+
+/// A model: its id, or its dataset's name or `dataset/id` for the promoted one.
+#[derive(Debug, Args)]
+pub(crate) struct Evaluate {
+    /// A model's id, or a dataset's name for its promoted model
+    pub model: String,
+    /// train, valid or test
+    #[arg(long, default_value = "test")]
+    pub split: Split,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kge predict umls --head acquired_abnormality --relation location_of
+  kge predict 3 --relation P17 --tail Q29 -k 20")]
+pub(crate) struct Predict {
+    /// A model's id, or a dataset's name for its promoted model
+    pub model: String,
+    /// The head, to ask for tails
+    #[arg(long, required_unless_present = "tail", conflicts_with = "tail")]
+    pub head: Option<String>,
+    /// The relation
+    #[arg(long)]
+    pub relation: String,
+    /// The tail, to ask for heads
+    #[arg(long)]
+    pub tail: Option<String>,
+    /// How many answers
+    #[arg(short, default_value_t = 10)]
+    pub k: usize,
+    /// Leave out what the dataset says already
+    #[arg(long)]
+    pub filter_known: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Similar {
+    /// A model's id, or a dataset's name for its promoted model
+    pub model: String,
+    /// The entity
+    pub entity: String,
+    /// How many
+    #[arg(short, default_value_t = 10)]
+    pub k: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Score {
+    /// A model's id, or a dataset's name for its promoted model
+    pub model: String,
+    /// The head
+    pub head: String,
+    /// The relation
+    pub relation: String,
+    /// The tail
+    pub tail: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Distance {
+    /// A model's id, or a dataset's name for its promoted model
+    pub model: String,
+    /// An entity
+    pub a: String,
+    /// Another
+    pub b: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Plugin {
+    /// Those of the plugins directory and of the store
+    List,
+    /// Gradient, determinism, limits: does it keep the contract?
+    Check {
+        /// A component's file, or a name
+        plugin: String,
+    },
+    /// Compile plugin crates to components
+    Build {
+        /// The workspace of plugins
+        #[arg(default_value = "plugins")]
+        dir: PathBuf,
+        /// Where the components go
+        #[arg(long, default_value = "plugins/components")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ListShow {
+    /// All of them
+    List,
+    /// One, whole
+    Show {
+        /// Its id or name
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tasks {
+    /// The newest first
+    List,
+    /// One, whole
+    Show {
+        /// Its id
+        id: u64,
+    },
+    /// Ask one to stop
+    Cancel {
+        /// Its id
+        id: u64,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Config {
+    /// Check this file instead
+    #[arg(long, value_name = "FILE")]
+    pub check: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Health {
+    /// The server
+    #[arg(long, default_value = "http://127.0.0.1:6789", env = "KGE_SERVER", hide_env_values = true)]
+    pub server: String,
+}

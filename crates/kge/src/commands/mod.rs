@@ -1,0 +1,75 @@
+//! The commands, one file each.
+
+mod answers;
+mod demo;
+mod import;
+mod info;
+mod lists;
+mod plugin;
+mod progress;
+mod serve;
+mod train;
+mod worker;
+
+use std::fmt::Display;
+
+use crate::{
+    cli::{Cli, Command},
+    settings::Settings,
+};
+
+/// Why a command failed, and the process's exit code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub code: u8,
+    pub message: String,
+}
+
+impl Failure {
+    /// What was asked for could not be done.
+    pub(crate) fn new(message: impl Display) -> Self {
+        Self { code: 1, message: message.to_string() }
+    }
+
+    /// It was asked for wrongly.
+    pub(crate) fn usage(message: impl Display) -> Self {
+        Self { code: 2, message: message.to_string() }
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(error)
+    }
+}
+
+type Result<T = (), E = Failure> = std::result::Result<T, E>;
+
+/// Does what was asked.
+pub(crate) async fn run(cli: Cli) -> Result {
+    let json = cli.common.json;
+    if let Command::Config(config) = &cli.command {
+        return info::config(&cli.common, config);
+    }
+    let settings = Settings::effective(&cli.common)?;
+    match cli.command {
+        Command::Demo(args) => demo::demo(settings, &cli.common, args).await,
+        Command::Serve(args) => serve::serve(settings, args, json).await,
+        Command::Worker(args) => worker::worker(settings, args).await,
+        Command::Import(args) => import::import(&settings, &args, json).await,
+        Command::Train(args) => train::train(&settings, &args, json).await,
+        Command::Evaluate(args) => train::evaluate(&settings, &args, json).await,
+        Command::Predict(args) => answers::predict(&settings, &args, json).await,
+        Command::Similar(args) => answers::similar(&settings, &args, json).await,
+        Command::Score(args) => answers::score(&settings, &args, json).await,
+        Command::Distance(args) => answers::distance(&settings, &args, json).await,
+        Command::Plugin(args) => plugin::plugin(&settings, args, json).await,
+        Command::Dataset(args) => lists::datasets(&settings, args, json).await,
+        Command::Model(args) => lists::models(&settings, args, json).await,
+        Command::Tasks(args) => lists::tasks(&settings, args, json).await,
+        Command::Openapi => info::openapi(),
+        Command::Config(_) => Ok(()),
+        Command::Health(args) => info::health(&args, json),
+        Command::Version => info::version(json),
+    }
+}

@@ -1,0 +1,64 @@
+//! `kge worker`: does tasks until it is told to stop.
+
+use std::{io::Read, time::Duration};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, Result};
+use crate::{cli, open, settings::Settings};
+
+pub(super) async fn worker(settings: Settings, args: cli::Worker) -> Result {
+    let catalog = open::catalog(&settings)?;
+    let jobs = open::jobs(&settings)?;
+    let host = open::host(&settings)?;
+    let kinds = args
+        .kinds
+        .iter()
+        .map(|kind| {
+            serde_json::from_value(kind.as_str().into())
+                .map_err(|_| Failure::usage(format!("--kinds: there is no kind of task \"{kind}\"")))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let usual = kge_worker::Config::default();
+    let config = kge_worker::Config {
+        kinds: if kinds.is_empty() { usual.kinds.clone() } else { kinds },
+        concurrency: args.concurrency.unwrap_or(settings.worker.concurrency),
+        threads: settings.threads,
+        lease: Duration::from_secs(args.lease.unwrap_or(settings.worker.lease).max(1)),
+        state: settings.state.clone(),
+        ..usual
+    };
+    let config = kge_worker::Config { heartbeat: config.lease / 3, ..config };
+    let shutdown = on_signal()?;
+    if args.end_with_stdin {
+        end_with_stdin(shutdown.clone())?;
+    }
+    Ok(kge_worker::run(config, catalog, jobs, host, shutdown).await?)
+}
+
+/// Cancelled by SIGTERM or Ctrl-C.
+pub(super) fn on_signal() -> Result<CancellationToken> {
+    let token = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let cancel = token.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        cancel.cancel();
+    });
+    Ok(token)
+}
+
+/// The parent holds the other end of the pipe; it closes however the parent dies.
+fn end_with_stdin(shutdown: CancellationToken) -> Result {
+    std::thread::Builder::new().name("parent".into()).spawn(move || {
+        let mut ignored = [0; 64];
+        while !matches!(std::io::stdin().read(&mut ignored), Ok(0) | Err(_)) {}
+        shutdown.cancel();
+    })?;
+    Ok(())
+}

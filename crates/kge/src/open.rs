@@ -1,0 +1,90 @@
+//! Opens what commands work on: store, queue, plugins, models.
+
+use std::sync::Arc;
+
+use kge_catalog::{Catalog, Dataset, ModelId, PluginRecord};
+use kge_jobs::{JobStore, SqliteJobs};
+use kge_model::{Embeddings, ModelRecord};
+use kge_plugin::{Host, HostConfig};
+use kge_search::ServedModel;
+use kge_store::Store;
+
+use crate::{commands::Failure, settings::Settings};
+
+type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// The catalogue of the data directory.
+pub(crate) fn catalog(settings: &Settings) -> Result<Catalog> {
+    Ok(Catalog::new(Store::open(&settings.data)?))
+}
+
+/// The queue.
+pub(crate) fn jobs(settings: &Settings) -> Result<Arc<dyn JobStore>> {
+    if settings.jobs != "sqlite" {
+        return Err(Failure::usage(format!(
+            "jobs = \"{}\": this release knows sqlite",
+            settings.jobs
+        )));
+    }
+    std::fs::create_dir_all(&settings.state)
+        .map_err(|error| Failure::new(format!("{}: {error}", settings.state.display())))?;
+    Ok(Arc::new(SqliteJobs::open(&settings.state.join("jobs.sqlite"))?))
+}
+
+/// The sandbox of plugins, compiled code kept in the state directory.
+pub(crate) fn host(settings: &Settings) -> Result<Arc<Host>> {
+    let cache = Some(settings.state.join("compiled-plugins"));
+    Ok(Arc::new(Host::new(HostConfig { cache, ..HostConfig::default() })?))
+}
+
+/// Brings every component of the plugins directory into the store, where tasks find it.
+pub(crate) async fn enter_plugins(
+    settings: &Settings,
+    catalog: &Catalog,
+    host: &Host,
+) -> Result<Vec<PluginRecord>> {
+    let mut records = Vec::new();
+    if !settings.plugins.is_dir() {
+        tracing::warn!(dir = %settings.plugins.display(), "no plugins directory; run `make plugins`");
+        return Ok(records);
+    }
+    for file in kge_plugin::component_files(&settings.plugins)? {
+        let bytes = std::fs::read(&file)
+            .map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
+        match host.load(&bytes) {
+            Ok(plugin) => {
+                let description = plugin.description().clone();
+                records.push(catalog.add_plugin(bytes.into(), description).await?);
+            }
+            Err(error) => tracing::warn!(file = %file.display(), %error, "plugin is left out"),
+        }
+    }
+    Ok(records)
+}
+
+/// A model by id, or the promoted one of a dataset.
+pub(crate) async fn model_record(catalog: &Catalog, name: &str) -> Result<ModelRecord> {
+    if let Ok(id) = name.parse() {
+        return Ok(catalog.model(ModelId(id)).await?);
+    }
+    let dataset: Dataset = catalog.find_dataset(name).await?;
+    let promoted = dataset.promoted.ok_or_else(|| {
+        Failure::new(format!(
+            "dataset \"{name}\" has no model yet; train one: kge train --dataset {name}"
+        ))
+    })?;
+    Ok(catalog.model(promoted).await?)
+}
+
+/// A model with everything that answering needs.
+pub(crate) async fn served_model(settings: &Settings, name: &str) -> Result<ServedModel> {
+    let catalog = catalog(settings)?;
+    let record = model_record(&catalog, name).await?;
+    let graph = catalog.revision(&record.revision).await?;
+    let bytes = catalog.model_part(ModelId(record.id), "embeddings.safetensors").await?;
+    let embeddings = Embeddings::from_bytes(&record.layout, &bytes)?;
+    let component = catalog.plugin_bytes(&record.plugin.sha256).await?;
+    let model =
+        host(settings)?.load(&component)?.configure(record.dim, &record.hyper_parameters)?;
+    Ok(ServedModel::new(record, graph, embeddings, Box::new(model)))
+}

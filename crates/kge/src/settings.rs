@@ -1,0 +1,169 @@
+//! Settings: flags over environment over one TOML file over defaults.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{cli::Common, commands::Failure};
+
+/// The effective settings; what `kge config` prints and a settings file may hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Settings {
+    /// Where datasets and models lie.
+    pub data: String,
+    /// Local directory for tasks, spooled uploads and compiled plugins; empty: in `data`.
+    pub state: PathBuf,
+    /// Where tasks are kept.
+    pub jobs: String,
+    /// Directory of scoring models; empty: looked for.
+    pub plugins: PathBuf,
+    /// Numeric threads; 0: all cores.
+    pub threads: usize,
+    /// The server's.
+    pub server: Server,
+    /// The worker's.
+    pub worker: Worker,
+}
+
+/// `[server]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Server {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// What stands in front of every path.
+    pub path_prefix: String,
+    /// Origins of web pages that may use the server beside loopback ones.
+    pub cors_origins: Vec<String>,
+    /// Host names it answers to beside loopback ones.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// `[worker]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Worker {
+    /// Tasks at once.
+    pub concurrency: usize,
+    /// Seconds a lease runs without a sign of life.
+    pub lease: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data: "kge-data".into(),
+            state: PathBuf::new(),
+            jobs: "sqlite".into(),
+            plugins: PathBuf::new(),
+            threads: 0,
+            server: Server::default(),
+            worker: Worker::default(),
+        }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 6789)),
+            path_prefix: String::new(),
+            cors_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
+        }
+    }
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self { concurrency: 1, lease: 30 }
+    }
+}
+
+impl Settings {
+    /// Reads the file, if any, and lays flags and environment over it.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or holds what is not a setting.
+    pub(crate) fn effective(common: &Common) -> Result<Self, Failure> {
+        let usual = Path::new("kge.toml");
+        let mut settings = match &common.config {
+            Some(file) => Self::read(file)?,
+            None if usual.is_file() => Self::read(usual)?,
+            None => Self::default(),
+        };
+        let Common { data, state, jobs, plugins, threads, .. } = common.clone();
+        settings.data = data.unwrap_or(settings.data);
+        settings.state = state.unwrap_or(settings.state);
+        settings.jobs = jobs.unwrap_or(settings.jobs);
+        settings.plugins = plugins.unwrap_or(settings.plugins);
+        settings.threads = threads.unwrap_or(settings.threads);
+        if settings.state.as_os_str().is_empty() {
+            let is_url = settings.data.contains("://");
+            settings.state =
+                if is_url { "kge-state".into() } else { Path::new(&settings.data).join("state") };
+        }
+        if settings.plugins.as_os_str().is_empty() {
+            settings.plugins = find_plugins();
+        }
+        if settings.threads == 0 {
+            settings.threads = std::thread::available_parallelism().map_or(1, Into::into);
+        }
+        Ok(settings)
+    }
+
+    /// Reads one file.
+    ///
+    /// # Errors
+    /// If it cannot be read, or holds what is not a setting: with line and column.
+    pub(crate) fn read(file: &Path) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
+        toml::from_str(&text)
+            .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))
+    }
+}
+
+fn find_plugins() -> PathBuf {
+    let here = PathBuf::from("plugins/components");
+    let installed = std::env::current_exe()
+        .ok()
+        .and_then(|binary| Some(binary.parent()?.parent()?.join("share/kge/plugins")));
+    match installed {
+        Some(installed) if !here.is_dir() && installed.is_dir() => installed,
+        _ => here,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_win_over_the_file_and_unknown_keys_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kge.toml");
+        std::fs::write(&file, "data = 'a'\nthreads = 3\n[worker]\nlease = 7\n").unwrap();
+        let common =
+            Common { config: Some(file.clone()), data: Some("b".into()), ..Common::default() };
+        let settings = Settings::effective(&common).unwrap();
+        assert_eq!((settings.data.as_str(), settings.threads), ("b", 3));
+        assert_eq!(settings.worker, Worker { concurrency: 1, lease: 7 });
+        assert_eq!(settings.state, Path::new("b/state"));
+
+        std::fs::write(&file, "dta = 'a'\n").unwrap();
+        let refused = Settings::read(&file).unwrap_err();
+        assert_eq!(refused.code, 2);
+        assert!(refused.message.contains("unknown field `dta`"), "{}", refused.message);
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read_again() {
+        let text = toml::to_string(&Settings::default()).unwrap();
+        assert_eq!(toml::from_str::<Settings>(&text).unwrap(), Settings::default());
+    }
+}
