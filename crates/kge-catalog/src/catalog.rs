@@ -9,6 +9,10 @@ use kge_store::Store;
 use crate::live::LiveCache;
 use crate::{Error, Result};
 
+/// How often a lost race is run again. Every loss is somebody else's progress, so this many mean
+/// that something is wrong.
+pub(crate) const ATTEMPTS: u32 = 1000;
+
 /// Everything the artifact store holds. Cloning shares the store and the graphs in memory.
 #[derive(Clone)]
 pub struct Catalog {

@@ -1,5 +1,6 @@
 //! What a dataset's manifest says.
 
+use kge_graph::Counts;
 use serde::{Deserialize, Serialize};
 
 use crate::{AlgorithmId, DatasetId, ModelId};
@@ -59,21 +60,6 @@ pub struct ChosenAlgorithm {
     pub algorithm: serde_json::Value,
 }
 
-/// How much there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Distinct entities.
-    pub entities: u64,
-    /// Distinct relations.
-    pub relations: u64,
-    /// Triples of the training split.
-    pub train: u64,
-    /// Triples of the validation split.
-    pub valid: u64,
-    /// Triples of the test split.
-    pub test: u64,
-}
-
 /// What a dataset is made from.
 #[derive(Clone, Debug, Default)]
 pub struct NewDataset {
@@ -100,9 +86,11 @@ impl Dataset {
     }
 }
 
-impl Counts {
-    /// Triples of all splits.
-    pub fn triples(&self) -> u64 {
-        self.train + self.valid + self.test
-    }
+/// What a manifest holds: the dataset, and whether it is the tombstone of a deleted one.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    #[serde(flatten)]
+    pub(crate) dataset: Dataset,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) deleted: Option<String>,
 }

@@ -21,17 +21,22 @@ mod ids;
 mod live;
 mod models;
 mod names;
+mod nearest;
 mod normalise;
+mod overlay;
 mod pending;
 mod plugins;
 mod revisions;
+#[cfg(test)]
+mod scratch;
 
 pub use algorithms::AlgorithmRecord;
-pub use append::{Appended, Imported, Removal, Addition};
+pub use append::{Addition, Appended, Imported, Removal};
 pub use catalog::Catalog;
-pub use dataset::{ChosenAlgorithm, Counts, Dataset, NewDataset};
+pub use dataset::{ChosenAlgorithm, Dataset, NewDataset};
 pub use error::Error;
 pub use ids::{AlgorithmId, DatasetId, ModelId};
+pub use kge_graph::Counts;
 pub use models::Committed;
 pub use normalise::{Position, normalise};
 pub use plugins::PluginRecord;

@@ -2,6 +2,14 @@
 
 use std::borrow::Cow;
 
+use kge_graph::{Graph, GraphBuilder, Statement};
+
+use crate::pending::Body;
+use crate::{Error, Result};
+
+/// The longest name, in bytes.
+const LONGEST: usize = 2048;
+
 /// Where in a triple a name stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Position {
@@ -41,6 +49,51 @@ pub fn normalise(dataset_type: u8, position: Position, name: &str) -> Cow<'_, st
     id.map_or(Cow::Borrowed(name), |id| Cow::Owned(format!("{canonical}{id}")))
 }
 
+/// Every name of a body as a dataset of this type keeps it.
+pub(crate) fn normalise_body(dataset_type: u8, mut body: Body) -> Body {
+    let additions = body.additions.iter_mut().map(|(_, h, r, t)| (h, r, t));
+    let removals = body.removals.iter_mut().map(|(h, r, t)| (h, r, t));
+    for (head, relation, tail) in additions.chain(removals) {
+        for (position, name) in
+            [(Position::Entity, head), (Position::Relation, relation), (Position::Entity, tail)]
+        {
+            if let Cow::Owned(canonical) = normalise(dataset_type, position, name) {
+                *name = canonical;
+            }
+        }
+    }
+    body
+}
+
+/// A graph with every name as a dataset of this type keeps it.
+pub(crate) fn normalise_graph(dataset_type: u8, graph: Graph) -> Graph {
+    if dataset_type != 1 {
+        return graph;
+    }
+    let mut builder = GraphBuilder::new();
+    for (split, triple) in graph.iter() {
+        let Statement { head, relation, tail } = graph.statement(triple);
+        let head = normalise(dataset_type, Position::Entity, head);
+        let relation = normalise(dataset_type, Position::Relation, relation);
+        let tail = normalise(dataset_type, Position::Entity, tail);
+        builder.add(split, Statement::new(&head, &relation, &tail));
+    }
+    builder.build()
+}
+
+/// Names of entities, relations and datasets: not empty, 2,048 bytes at most.
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    let refuse = |reason| Err(Error::Invalid { what: "name", reason });
+    match name.len() {
+        0 => refuse("it is empty".into()),
+        bytes if bytes > LONGEST => {
+            let begin: String = name.chars().take(40).collect();
+            refuse(format!("\"{begin}…\" has {bytes} bytes, {LONGEST} are allowed"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// `Q42`: the letter, then digits without a leading zero.
 fn is_id(text: &str, letter: char) -> bool {
     text.strip_prefix(letter).is_some_and(|digits| {
@@ -71,7 +124,8 @@ mod tests {
             assert_eq!(normalise(0, position, name), name);
             assert_eq!(normalise(2, position, name), name);
         }
-        for name in ["Douglas Adams", "Q", "Q042", "q42", "Q42x", "_:b1", "http://example.org/Q42"] {
+        for name in ["Douglas Adams", "Q", "Q042", "q42", "Q42x", "_:b1", "http://example.org/Q42"]
+        {
             assert_eq!(normalise(1, Entity, name), name);
             assert_eq!(normalise(1, Relation, name), name);
         }

@@ -20,7 +20,7 @@
 //! # Ok::<(), kge_graph::Error>(())
 //! ```
 //!
-//! [`read`] and [`write`] know the formats of the world, [`revision`] the project's own.
+//! [`mod@read`] and [`mod@write`] know the formats of the world, [`revision`] the project's own.
 //! This crate knows no embedding, no network and no object store.
 
 #![forbid(unsafe_code)]

@@ -46,7 +46,7 @@ fn decode(encoded: &revision::Encoded) -> Graph {
     revision::decode(|name| {
         encoded.files.iter().find(|(file, _)| *file == name).map(|(_, bytes)| bytes.as_slice())
     })
-    .unwrap()
+    .expect("what was just encoded is a good revision")
 }
 
 proptest! {

@@ -39,7 +39,7 @@ async fn rate(path: &Path, tasks: usize, at_once: usize) -> Result<f64> {
                     worker.complete(claim.task.id, claim.token, json!(null)).await?;
                 }
             }
-            Result::Ok(())
+            Ok::<_, kge_jobs::Error>(())
         });
     }
     for lane in lanes.join_all().await {
@@ -66,7 +66,7 @@ async fn enqueue_to_claim(path: &Path, tasks: u64) -> Result<Vec<Duration>> {
                 None => worker.wait_for_work(Duration::from_millis(500)).await?,
             }
         }
-        Result::Ok(())
+        Ok::<_, kge_jobs::Error>(())
     });
     let mut times = Vec::new();
     for _ in 0..tasks {

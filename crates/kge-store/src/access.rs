@@ -51,13 +51,19 @@ fn explain(directory: &Path, error: &IoError, standing: &Standing, runs: Option<
             format!("{path} is a file, not a directory"),
             "move it away, or choose another directory with --data".into(),
         ),
-        (ErrorKind::PermissionDenied, Some(owner), Some(runs)) if owner != runs => (
-            format!("{path} belongs to UID {owner} and kge runs as UID {runs}"),
-            format!(
-                "run `chown -R {runs} {path}` (on the host, for a mounted volume), or run kge \
-                 as that user (`--user {owner}`)"
-            ),
-        ),
+        (ErrorKind::PermissionDenied, Some(owner), Some(runs)) if owner != runs => {
+            let whole = directory.display();
+            // Never a hint to give away a parent, which may be `/`.
+            let make = if standing.path == directory { "" } else { "mkdir -p PATH && " };
+            let command = format!("{make}chown -R {runs} PATH").replace("PATH", &whole.to_string());
+            (
+                format!("{path} belongs to UID {owner} and kge runs as UID {runs}"),
+                format!(
+                    "run `{command}` (on the host, for a mounted volume), or run kge as that \
+                     user (`--user {owner}`)"
+                ),
+            )
+        }
         (ErrorKind::PermissionDenied, Some(owner), _) => (
             format!("{path} belongs to UID {owner}, as which kge runs, but may not be written"),
             format!("run `chmod u+rwx {path}`"),
@@ -117,8 +123,8 @@ mod tests {
                 0,
                 true,
                 "cannot write to the data directory /data/kge: /data belongs to UID 0 and kge \
-                 runs as UID 1001; run `chown -R 1001 /data` (on the host, for a mounted volume), \
-                 or run kge as that user (`--user 0`)",
+                 runs as UID 1001; run `mkdir -p /data/kge && chown -R 1001 /data/kge` (on the \
+                 host, for a mounted volume), or run kge as that user (`--user 0`)",
             ),
             (
                 ErrorKind::PermissionDenied,
@@ -147,6 +153,19 @@ mod tests {
             assert_eq!(found, expected);
             assert!(!found.contains('\n'));
         }
+    }
+
+    #[test]
+    fn a_mounted_volume_is_given_to_the_running_user() {
+        let data = Path::new("/data");
+        let standing = Standing { path: data.into(), owner: Some(0), is_directory: true };
+        let error = explain(data, &ErrorKind::PermissionDenied.into(), &standing, Some(1001));
+        assert_eq!(
+            error.to_string(),
+            "cannot write to the data directory /data: /data belongs to UID 0 and kge runs as \
+             UID 1001; run `chown -R 1001 /data` (on the host, for a mounted volume), or run kge \
+             as that user (`--user 0`)"
+        );
     }
 
     #[test]

@@ -81,10 +81,7 @@ mod tests {
                 Err("toys/1.json is damaged: its schema is kge.game/1, expected kge.toy/2"),
             ),
             ("{}", Err("toys/1.json is damaged: its schema is nothing, expected kge.toy/2")),
-            (
-                r#"{"schema":"kge.toy/2"}"#,
-                Err("toys/1.json is damaged: missing field `id`"),
-            ),
+            (r#"{"schema":"kge.toy/2"}"#, Err("toys/1.json is damaged: missing field `id`")),
             (
                 "",
                 Err("toys/1.json is damaged: not JSON: EOF while parsing a value at line 1 \

@@ -32,8 +32,7 @@ impl Store {
     /// [`Error::NotWritable`] says in one line which directory, which UID and what to do;
     /// [`Error::Location`] for URLs of another kind.
     pub fn open(location: &str) -> Result<Self> {
-        let refuse =
-            |reason: String| Error::Location { location: location.to_owned(), reason };
+        let refuse = |reason: String| Error::Location { location: location.to_owned(), reason };
         let directory = match location.split_once("://") {
             None if location.is_empty() => return Err(refuse("the name is empty".into())),
             None => location,

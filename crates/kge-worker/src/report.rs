@@ -28,11 +28,7 @@ struct State {
 impl Reporter {
     pub(crate) fn new() -> Self {
         let state = State { progress: None, fresh: false, step: 0, stepped: Instant::now() };
-        Self {
-            cancel: AtomicBool::new(false),
-            state: Mutex::new(state),
-            urgent: Notify::new(),
-        }
+        Self { cancel: AtomicBool::new(false), state: Mutex::new(state), urgent: Notify::new() }
     }
 
     /// What a numeric thread reads between batches.

@@ -67,7 +67,8 @@ pub(crate) async fn train(
     let bytes = catalog.plugin_bytes(&payload.plugin.sha256).await.map_err(publish::refuse)?;
 
     let algorithm = payload.algorithm.clone();
-    let (host, threads, evaluate) = (context.host.clone(), context.config.threads, payload.evaluate);
+    let (host, threads, evaluate) =
+        (context.host.clone(), context.config.threads, payload.evaluate);
     let watcher = reporter.clone();
     let numeric_graph = graph.clone();
     let outcome = on_own_thread("train", move || {

@@ -7,7 +7,11 @@ use kge_graph::{Split, read::Format};
 
 /// Knowledge-graph embeddings, from triples to answers.
 #[derive(Debug, Parser)]
-#[command(name = "kge", version, max_term_width = 100, after_help = "\
+#[command(
+    name = "kge",
+    version,
+    max_term_width = 100,
+    after_help = "\
 First steps:
   kge demo                                    train on a small graph, then serve it
   kge import --dataset umls umls/             a folder with train, valid and test
@@ -15,7 +19,8 @@ First steps:
   kge predict umls --head H --relation R      ask it
   kge serve                                   answer over REST on port 6789
 
-Exit codes: 0 done, 1 failed, 2 wrong usage.")]
+Exit codes: 0 done, 1 failed, 2 wrong usage."
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub common: Common,
@@ -128,6 +133,9 @@ pub(crate) struct Serve {
     /// Start no worker
     #[arg(long)]
     pub no_worker: bool,
+    /// Seconds the worker's lease runs without a sign of life [default: 30]
+    #[arg(long, value_name = "SECONDS", env = "KGE_LEASE", hide_env_values = true)]
+    pub lease: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -218,7 +226,6 @@ pub(crate) struct Train {
     pub no_promote: bool,
 }
 
-/// A model: its id, or its dataset's name or `dataset/id` for the promoted one.
 #[derive(Debug, Args)]
 pub(crate) struct Evaluate {
     /// A model's id, or a dataset's name for its promoted model
@@ -343,6 +350,11 @@ pub(crate) struct Config {
 #[derive(Debug, Args)]
 pub(crate) struct Health {
     /// The server
-    #[arg(long, default_value = "http://127.0.0.1:6789", env = "KGE_SERVER", hide_env_values = true)]
+    #[arg(
+        long,
+        default_value = "http://127.0.0.1:6789",
+        env = "KGE_SERVER",
+        hide_env_values = true
+    )]
     pub server: String,
 }

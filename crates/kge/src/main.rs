@@ -50,8 +50,7 @@ fn log_to_stderr(cli: &cli::Cli) {
         (_, 1) => "info,kge=debug,kge_worker=debug,kge_server=debug",
         (_, _) => "trace",
     };
-    let filter =
-        EnvFilter::try_from_env("KGE_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
+    let filter = EnvFilter::try_from_env("KGE_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

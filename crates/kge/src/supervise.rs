@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio_util::sync::CancellationToken;
 
 use crate::settings::Settings;
@@ -26,9 +26,11 @@ pub(crate) async fn supervise(settings: Settings, shutdown: CancellationToken) {
         match start(&settings) {
             Ok(mut child) => {
                 tracing::info!(pid = child.id(), "worker started");
+                // Held here: `wait` would close it, and the worker end.
+                let pipe = child.stdin.take();
                 tokio::select! {
                     status = child.wait() => tracing::warn!(how = %words(status), "worker ended"),
-                    () = shutdown.cancelled() => return stop(child).await,
+                    () = shutdown.cancelled() => return stop(child, pipe).await,
                 }
             }
             Err(error) => tracing::error!(%error, "worker cannot be started"),
@@ -71,8 +73,8 @@ fn start(settings: &Settings) -> std::io::Result<Child> {
         .spawn()
 }
 
-async fn stop(mut child: Child) {
-    drop(child.stdin.take());
+async fn stop(mut child: Child, pipe: Option<ChildStdin>) {
+    drop(pipe);
     if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
         tracing::warn!("worker did not end in time and is killed");
         // It may have ended at this very moment.

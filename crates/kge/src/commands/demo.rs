@@ -50,7 +50,7 @@ pub(super) async fn demo(mut settings: Settings, common: &Common, args: Demo) ->
             println!("  http://{listen}/datasets/1    what was imported");
             println!("Ctrl-C ends it.");
         }
-        let serving = cli::Serve { listen: Some(listen), no_worker: false };
+        let serving = cli::Serve { listen: Some(listen), no_worker: false, lease: None };
         serve::serve(settings, serving, common.json).await?;
     }
     if temporary.is_dir() {
@@ -133,7 +133,11 @@ fn free_port(wanted: SocketAddr) -> Result<SocketAddr> {
         address.set_port(wanted.port().saturating_add(offset));
         if std::net::TcpListener::bind(address).is_ok() {
             if offset > 0 {
-                eprintln!("port {} is held by another process; taking {}", wanted.port(), address.port());
+                eprintln!(
+                    "port {} is held by another process; taking {}",
+                    wanted.port(),
+                    address.port()
+                );
             }
             return Ok(address);
         }

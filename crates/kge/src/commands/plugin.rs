@@ -54,5 +54,9 @@ async fn check(settings: &Settings, plugin: &str, json: bool) -> Result {
     } else {
         println!("{report}");
     }
-    if report.passed() { Ok(()) } else { Err(Failure::new("the plugin does not keep the contract")) }
+    if report.passed() {
+        Ok(())
+    } else {
+        Err(Failure::new("the plugin does not keep the contract"))
+    }
 }

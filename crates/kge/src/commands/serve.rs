@@ -7,6 +7,7 @@ use crate::{cli, open, settings::Settings, supervise};
 
 pub(super) async fn serve(mut settings: Settings, args: cli::Serve, json: bool) -> Result {
     settings.server.listen = args.listen.unwrap_or(settings.server.listen);
+    settings.worker.lease = args.lease.unwrap_or(settings.worker.lease);
     // What can be wrong is said before the port opens.
     let catalog = open::catalog(&settings)?;
     let jobs = open::jobs(&settings)?;

@@ -59,24 +59,22 @@ pub(super) async fn train_and_publish(settings: &Settings, args: &cli::Train) ->
 
     let (revision, graph) = catalog.seal(dataset.id).await?;
     if graph.triples(Split::Train).is_empty() {
-        return Err(Failure::new(format!("dataset \"{}\" has no triples to train on", dataset.name)));
+        return Err(Failure::new(format!(
+            "dataset \"{}\" has no triples to train on",
+            dataset.name
+        )));
     }
-    let cancel = AtomicBool::new(false);
-    let meter = Meter::new("train");
-    let show = |progress: &kge_embed::Progress| meter.show(progress);
-    let control = Control { threads: settings.threads, cancel: &cancel, progress: &show };
     // The main thread is ours, not the runtime's: numeric work may hold it.
-    let trained = kge_embed::train(&graph, &model, &algorithm, &control)?;
-    drop(meter);
+    let trained = metered("train", settings.threads, |control| {
+        kge_embed::train(&graph, &model, &algorithm, control)
+    })?;
     let evaluation = if graph.triples(Split::Test).is_empty() {
         None
     } else {
-        let meter = Meter::new("evaluate");
-        let show = |progress: &kge_embed::Progress| meter.show(progress);
-        let control = Control { progress: &show, ..control };
-        let rows = &trained.embeddings;
-        let split = Split::Test;
-        Some(kge_embed::evaluate(&graph, &model, rows, algorithm.reciprocal, split, &control)?)
+        let (rows, reciprocal) = (&trained.embeddings, algorithm.reciprocal);
+        Some(metered("evaluate", settings.threads, |control| {
+            kge_embed::evaluate(&graph, &model, rows, reciprocal, Split::Test, control)
+        })?)
     };
 
     let epochs = serde_json::to_value(&trained.history)?;
@@ -118,20 +116,10 @@ pub(super) async fn evaluate(settings: &Settings, args: &cli::Evaluate, json: bo
     let component = catalog.plugin_bytes(&model.record.plugin.sha256).await?;
     let plugin = open::host(settings)?.load(&component)?;
     let scoring = plugin.configure(model.record.dim, &model.record.hyper_parameters)?;
-    let cancel = AtomicBool::new(false);
-    let meter = Meter::new("evaluate");
-    let show = |progress: &kge_embed::Progress| meter.show(progress);
-    let control = Control { threads: settings.threads, cancel: &cancel, progress: &show };
-    let reciprocal = model.record.reciprocal;
-    let evaluation: Evaluation = kge_embed::evaluate(
-        &model.graph,
-        &scoring,
-        &model.embeddings,
-        reciprocal,
-        args.split,
-        &control,
-    )?;
-    drop(meter);
+    let (graph, rows, reciprocal) = (&model.graph, &model.embeddings, model.record.reciprocal);
+    let evaluation: Evaluation = metered("evaluate", settings.threads, |control| {
+        kge_embed::evaluate(graph, &scoring, rows, reciprocal, args.split, control)
+    })?;
     if json {
         println!("{}", serde_json::to_string(&evaluation)?);
         return Ok(());
@@ -150,6 +138,14 @@ pub(super) async fn evaluate(settings: &Settings, args: &cli::Evaluate, json: bo
         );
     }
     Ok(())
+}
+
+/// Numeric work with its progress shown.
+fn metered<T>(name: &'static str, threads: usize, work: impl FnOnce(&Control<'_>) -> T) -> T {
+    let cancel = AtomicBool::new(false);
+    let meter = Meter::new(name);
+    let show = |progress: &kge_embed::Progress| meter.show(progress);
+    work(&Control { threads, cancel: &cancel, progress: &show })
 }
 
 /// Flags over the preset or file over what is known to work.

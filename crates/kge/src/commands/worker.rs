@@ -16,8 +16,9 @@ pub(super) async fn worker(settings: Settings, args: cli::Worker) -> Result {
         .kinds
         .iter()
         .map(|kind| {
-            serde_json::from_value(kind.as_str().into())
-                .map_err(|_| Failure::usage(format!("--kinds: there is no kind of task \"{kind}\"")))
+            serde_json::from_value(kind.as_str().into()).map_err(|_| {
+                Failure::usage(format!("--kinds: there is no kind of task \"{kind}\""))
+            })
         })
         .collect::<Result<Vec<_>>>()?;
     let usual = kge_worker::Config::default();

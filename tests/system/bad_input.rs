@@ -1,0 +1,82 @@
+//! What users get wrong, and what they are told.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::house::{House, KGE, kge, plugins};
+
+#[test]
+fn malformed_triples_name_line_and_column_and_add_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = House::open(folder.path());
+    house.post("/datasets?dataset_type=0", &json!({ "name": "a", "description": "" }));
+    let body = b"Madrid\tcapital_of\tSpain\nParis\tcapital_of\n".to_vec();
+    let media_type = Some("text/tab-separated-values");
+    let (status, problem) = house.send("POST", "/datasets/1/triples", media_type, body);
+    assert_eq!(status, 400, "{problem}");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("line 2, column") && detail.contains("expected"), "{detail}");
+    assert_eq!(house.get("/datasets/1")["dataset"]["triples"], 0);
+}
+
+#[test]
+fn unknown_things_are_404_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = House::open(folder.path());
+    for path in ["/datasets/7", "/models/7", "/tasks/7", "/algorithms/7", "/nowhere"] {
+        let (status, problem) = house.send("GET", path, None, Vec::new());
+        assert_eq!((status, &problem["status"]), (404, &json!(404)), "{path}: {problem}");
+    }
+}
+
+#[test]
+fn a_held_port_is_said() {
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = held.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let output = kge(folder.path(), &["serve", "--no-worker", "--listen", &address]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains(&address), "{errors}");
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_written_is_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    // Root may write anywhere, so a file stands where the directory should.
+    std::fs::write(folder.path().join("data"), "").unwrap();
+    let output = kge(folder.path(), &["--data", "data", "serve", "--no-worker"]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    let told = errors.lines().filter(|line| line.starts_with("error: ")).count();
+    assert_eq!(told, 1, "{errors}");
+    assert!(errors.contains("data"), "{errors}");
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("kge.toml"), "dta = 'x'\n").unwrap();
+    for arguments in [vec!["dataset", "list"], vec!["no-such-command"], vec!["train"]] {
+        let output = kge(folder.path(), &arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn unknown_names_on_the_command_line_come_with_the_nearest() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.tsv"), "Madrid\tcapital_of\tSpain\n").unwrap();
+    let import = kge(folder.path(), &["import", "--dataset", "capitals", "a.tsv"]);
+    assert!(import.status.success());
+    let train = Command::new(KGE)
+        .current_dir(folder.path())
+        .arg("--plugins")
+        .arg(plugins())
+        .args(["train", "--dataset", "capitols"])
+        .output()
+        .unwrap();
+    let errors = String::from_utf8(train.stderr).unwrap();
+    assert!(errors.contains("\"capitols\"; did you mean \"capitals\"?"), "{errors}");
+}
