@@ -25,6 +25,7 @@
 
 #![forbid(unsafe_code)]
 
+mod answers;
 mod builder;
 mod error;
 mod graph;
@@ -35,6 +36,7 @@ mod split;
 mod vocabulary;
 pub mod write;
 
+pub use answers::Answers;
 pub use builder::{Added, GraphBuilder};
 pub use error::Error;
 pub use graph::{Counts, Graph, Statement};

@@ -71,8 +71,8 @@ mod tests {
         for step in 0..2_000_000 {
             let x = -87.0 + step as f32 * (175.0 / 2_000_000.0);
             let exact = f64::from(x).exp();
-            let unit = f64::from(f32::from_bits((exact as f32).to_bits() + 1))
-                - f64::from(exact as f32);
+            let unit =
+                f64::from(f32::from_bits((exact as f32).to_bits() + 1)) - f64::from(exact as f32);
             worst = worst.max((f64::from(exp(x)) - exact).abs() / unit);
         }
         assert!(worst <= 2.0, "{worst} units");

@@ -129,8 +129,7 @@ impl Pool {
                 *const (dyn Fn(usize, usize) + Sync + 'static),
             >(work)
         });
-        let round =
-            Round { work: work_everywhere, blocks, next: Arc::new(AtomicUsize::new(0)) };
+        let round = Round { work: work_everywhere, blocks, next: Arc::new(AtomicUsize::new(0)) };
         {
             let mut state = lock(&self.shared.state);
             state.generation += 1;
@@ -172,6 +171,38 @@ impl Pool {
             work(block, chunk, thread);
         });
     }
+
+    /// Calls `work(index, row, state, thread)` for row `ids[index]` of two matrices of equally
+    /// many rows, in blocks of rows.
+    ///
+    /// # Panics
+    /// If `ids` is not strictly increasing or names a row that is not there, or as
+    /// [`run`](Self::run).
+    pub fn rows(
+        &self,
+        ids: &[u32],
+        (rows, width): (&mut [f32], usize),
+        (states, state_width): (&mut [f32], usize),
+        work: impl Fn(usize, &mut [f32], &mut [f32], usize) + Sync,
+    ) {
+        const BLOCK: usize = 64;
+        assert!(ids.is_sorted_by(|a, b| a < b), "row ids increase");
+        let end = ids.last().map_or(0, |&last| last as usize + 1);
+        assert!(end * width <= rows.len(), "row {end} of the first matrix");
+        assert!(end * state_width <= states.len(), "row {end} of the second matrix");
+        let (rows, states) = (SharedMut::new(rows), SharedMut::new(states));
+        self.run(ids.len().div_ceil(BLOCK), &|block, thread| {
+            let start = block * BLOCK;
+            for (index, &id) in ids.iter().enumerate().skip(start).take(BLOCK) {
+                let id = id as usize;
+                // SAFETY: ids differ, so no two rows overlap; all lie inside, as asserted.
+                let (row, state) = unsafe {
+                    (rows.slice(id * width, width), states.slice(id * state_width, state_width))
+                };
+                work(index, row, state, thread);
+            }
+        });
+    }
 }
 
 impl Drop for Pool {
@@ -201,7 +232,8 @@ impl Shared {
                             break round.clone();
                         }
                         _ => {
-                            state = self.started.wait(state).unwrap_or_else(PoisonError::into_inner);
+                            state =
+                                self.started.wait(state).unwrap_or_else(PoisonError::into_inner);
                         }
                     }
                 }

@@ -4,7 +4,7 @@
 //! chooses its blocks by cache geometry and the rounding would follow the machine, so the depth
 //! is cut here.
 
-use faer::{Accum, MatMut, MatRef, Par, linalg::matmul::matmul};
+use faer::{Accum, MatMut, MatRef, Par, linalg::matmul::matmul, reborrow::ReborrowMut as _};
 
 /// The largest depth of one product.
 pub const DEPTH: usize = 512;
@@ -26,7 +26,7 @@ pub fn left_by_right_transposed(left: &[f32], right: &[f32], out: &mut [f32], de
 /// # Panics
 /// If a length does not fit.
 pub fn add_left_by_right(left: &[f32], right: &[f32], out: &mut [f32], depth: usize) {
-    let (m, n) = (rows(left, depth), if depth == 0 { 0 } else { right.len() / depth });
+    let (m, n) = (rows(left, depth), right.len().checked_div(depth).unwrap_or(0));
     assert_eq!(right.len(), depth * n, "right is [{depth}, n]");
     assert_eq!(out.len(), m * n, "out is [{m}, {n}]");
     let left = MatRef::from_row_major_slice(left, m, depth);
@@ -52,7 +52,7 @@ pub fn add_left_transposed_by_right(left: &[f32], right: &[f32], out: &mut [f32]
 }
 
 fn rows(matrix: &[f32], width: usize) -> usize {
-    let rows = if width == 0 { 0 } else { matrix.len() / width };
+    let rows = matrix.len().checked_div(width).unwrap_or(0);
     assert_eq!(matrix.len(), rows * width, "a matrix of {width} columns");
     rows
 }
@@ -71,8 +71,6 @@ fn multiply(left: MatRef<'_, f32>, right: MatRef<'_, f32>, mut out: MatMut<'_, f
     }
 }
 
-use faer::reborrow::ReborrowMut as _;
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -80,7 +78,9 @@ mod tests {
     use super::*;
 
     fn matrix(rows: usize, columns: usize, salt: usize) -> Vec<f32> {
-        (0..rows * columns).map(|i| ((i * 7919 + salt * 104_729) % 1013) as f32 / 506.5 - 1.0).collect()
+        (0..rows * columns)
+            .map(|i| ((i * 7919 + salt * 104_729) % 1013) as f32 / 506.5 - 1.0)
+            .collect()
     }
 
     fn reference(

@@ -37,7 +37,10 @@ pub(crate) fn fold(a: &[f32], b: &[f32], term: impl Fn(f32, f32, f32) -> f32) ->
 /// If the lengths differ.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len(), "rows of one length");
-    pulp::Arch::new().dispatch(#[inline(always)] || fold(a, b, |a, b, sum| a.mul_add(b, sum)))
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || fold(a, b, |a, b, sum| a.mul_add(b, sum)),
+    )
 }
 
 /// The Euclidean length.

@@ -97,8 +97,12 @@ impl Similarity {
         // A distance is symmetric: the candidates are pulled towards the queries alike.
         match self {
             Self::Dot => product::add_left_transposed_by_right(weights, queries, d_candidates, m),
-            Self::L1 => distance::L1.pull(weights, (1, n), candidates, queries, width, d_candidates),
-            Self::L2 => distance::L2.pull(weights, (1, n), candidates, queries, width, d_candidates),
+            Self::L1 => {
+                distance::L1.pull(weights, (1, n), candidates, queries, width, d_candidates)
+            }
+            Self::L2 => {
+                distance::L2.pull(weights, (1, n), candidates, queries, width, d_candidates)
+            }
             Self::SquaredL2 => {
                 distance::SquaredL2.pull(weights, (1, n), candidates, queries, width, d_candidates);
             }
@@ -139,7 +143,9 @@ mod tests {
     }
 
     fn matrix(rows: usize, width: usize, salt: usize) -> Vec<f32> {
-        (0..rows * width).map(|i| ((i * 7919 + salt * 104_729) % 1013) as f32 / 506.5 - 1.0).collect()
+        (0..rows * width)
+            .map(|i| ((i * 7919 + salt * 104_729) % 1013) as f32 / 506.5 - 1.0)
+            .collect()
     }
 
     proptest! {
@@ -171,7 +177,7 @@ mod tests {
                 };
                 (0..m).flat_map(|i| (0..n).map(move |j| (i, j))).map(|(i, j)| pair(i, j)).sum()
             };
-            let step = 1e-3_f32;
+            let step = 1e-4_f32;
             for similarity in ALL {
                 let (mut d_q, mut d_c) = (vec![0.0; m * width], vec![0.0; n * width]);
                 similarity.add_query_gradient(&weights, &q, &c, width, &mut d_q);
@@ -183,7 +189,7 @@ mod tests {
                 };
                 // Off the kinks of |x|, where a difference says nothing.
                 let smooth = q.chunks(width).all(|q| c.chunks(width).all(|c| {
-                    q.iter().zip(c).all(|(q, c)| (q - c).abs() > 2.0 * step)
+                    q.iter().zip(c).all(|(q, c)| (q - c).abs() > 20.0 * step)
                 }));
                 if !smooth {
                     continue;
@@ -207,7 +213,9 @@ mod tests {
     #[test]
     fn coinciding_rows_have_score_zero_and_no_pull() {
         let row = [0.5, -1.0, 2.0, 0.25];
-        for similarity in [Similarity::L1, Similarity::L2, Similarity::SquaredL2, Similarity::Modulus] {
+        for similarity in
+            [Similarity::L1, Similarity::L2, Similarity::SquaredL2, Similarity::Modulus]
+        {
             let mut pull = [0.0; 4];
             similarity.add_query_gradient(&[1.0], &row, &row, 4, &mut pull);
             assert_eq!((similarity.score(&row, &row).abs(), pull), (0.0, [0.0; 4]));

@@ -170,8 +170,8 @@ impl SoftmaxStep {
                 }
                 let first = by_target.partition_point(|&(target, _)| (target as usize) < start);
                 for &(target, query) in &by_target[first..] {
-                    let Some(column) = (target as usize - start < length)
-                        .then(|| target as usize - start)
+                    let Some(column) =
+                        (target as usize - start < length).then(|| target as usize - start)
                     else {
                         break;
                     };
@@ -233,7 +233,8 @@ fn exponentiate(block: &mut [f32], length: usize, maxima: &mut [f32], sums: &mut
 
 /// `(target, query)`, sorted.
 fn sorted_targets(targets: &[u32]) -> Vec<(u32, u32)> {
-    let mut sorted: Vec<_> = targets.iter().zip(0..).map(|(&target, query)| (target, query)).collect();
+    let mut sorted: Vec<_> =
+        targets.iter().zip(0..).map(|(&target, query)| (target, query)).collect();
     sorted.sort_unstable();
     sorted
 }
@@ -247,7 +248,9 @@ mod tests {
     use super::*;
 
     fn matrix(rows: usize, width: usize, salt: usize) -> Vec<f32> {
-        (0..rows * width).map(|i| ((i * 7919 + salt * 104_729) % 1013) as f32 / 506.5 - 1.0).collect()
+        (0..rows * width)
+            .map(|i| ((i * 7919 + salt * 104_729) % 1013) as f32 / 506.5 - 1.0)
+            .collect()
     }
 
     struct Outcome {
@@ -275,7 +278,8 @@ mod tests {
     fn reference(problem: &Problem<'_>) -> (f64, Vec<f64>, Vec<f64>) {
         let Problem { queries, candidates, width, targets, weight } = *problem;
         let n = candidates.len() / width;
-        let (mut loss, mut d_q, mut d_c) = (0.0, vec![0.0; queries.len()], vec![0.0; candidates.len()]);
+        let (mut loss, mut d_q, mut d_c) =
+            (0.0, vec![0.0; queries.len()], vec![0.0; candidates.len()]);
         for (i, q) in queries.chunks(width).enumerate() {
             let score = |j: usize| -> f64 {
                 (0..width).map(|k| f64::from(q[k]) * f64::from(candidates[j * width + k])).sum()

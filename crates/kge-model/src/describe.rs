@@ -78,10 +78,9 @@ impl Description {
                 let known: Vec<_> = self.hyper_parameters.iter().map(|p| p.name.as_str()).collect();
                 return Err(match known.as_slice() {
                     [] => format!("unknown hyper-parameter \"{name}\": this model has none"),
-                    _ => format!(
-                        "unknown hyper-parameter \"{name}\"; it knows {}",
-                        known.join(", ")
-                    ),
+                    _ => {
+                        format!("unknown hyper-parameter \"{name}\"; it knows {}", known.join(", "))
+                    }
                 });
             };
             parameter.admit(value)?;

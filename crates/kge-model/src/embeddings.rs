@@ -119,7 +119,8 @@ impl Embeddings {
         let file = safetensors::SafeTensors::deserialize(bytes)
             .map_err(|error| refuse(format!("not a safetensors file: {error}")))?;
         let tensor = |name: &str, shape: &[Option<usize>]| {
-            let view = file.tensor(name).map_err(|_| refuse(format!("has no tensor \"{name}\"")))?;
+            let view =
+                file.tensor(name).map_err(|_| refuse(format!("has no tensor \"{name}\"")))?;
             let fits = view.shape().len() == shape.len()
                 && view.shape().iter().zip(shape).all(|(&n, want)| want.is_none_or(|w| w == n));
             if view.dtype() != safetensors::Dtype::F32 || !fits {

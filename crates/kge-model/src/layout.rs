@@ -121,7 +121,9 @@ mod similarity_name {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Similarity, D::Error> {
         let found = std::borrow::Cow::<'de, str>::deserialize(from)?;
         NAMES.iter().find(|(_, name)| *name == found).map(|(s, _)| *s).ok_or_else(|| {
-            D::Error::custom(format!("unknown similarity \"{found}\", expected dot, l1, l2, squared-l2 or modulus"))
+            D::Error::custom(format!(
+                "unknown similarity \"{found}\", expected dot, l1, l2, squared-l2 or modulus"
+            ))
         })
     }
 }

@@ -1,0 +1,64 @@
+//! What adds up to each row's gradient, in a fixed order.
+//!
+//! A step's contributions are pushed in any order with a number that says where each comes from;
+//! grouped, they are sorted by row and then by that number, so every sum is always taken alike.
+
+/// Contributions to rows, grouped by row.
+#[derive(Debug, Default)]
+pub(crate) struct Contributions {
+    entries: Vec<(u32, u32)>,
+    rows: Vec<u32>,
+    starts: Vec<u32>,
+}
+
+impl Contributions {
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+    }
+
+    pub(crate) fn push(&mut self, row: u32, source: u32) {
+        self.entries.push((row, source));
+    }
+
+    /// Sorts what was pushed since [`clear`](Self::clear).
+    pub(crate) fn group(&mut self) {
+        self.entries.sort_unstable();
+        self.rows.clear();
+        self.starts.clear();
+        for (place, &(row, _)) in self.entries.iter().enumerate() {
+            if self.rows.last() != Some(&row) {
+                self.rows.push(row);
+                self.starts.push(place as u32);
+            }
+        }
+        self.starts.push(self.entries.len() as u32);
+    }
+
+    /// The rows that get any, rising.
+    pub(crate) fn rows(&self) -> &[u32] {
+        &self.rows
+    }
+
+    /// The sources of the row at `index` of [`rows`](Self::rows), rising.
+    pub(crate) fn sources(&self, index: usize) -> impl Iterator<Item = usize> {
+        let (start, end) = (self.starts[index] as usize, self.starts[index + 1] as usize);
+        self.entries[start..end].iter().map(|&(_, source)| source as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_and_sources_rise() {
+        let mut contributions = Contributions::default();
+        for (row, source) in [(5, 3), (2, 9), (5, 1), (7, 0), (2, 4)] {
+            contributions.push(row, source);
+        }
+        contributions.group();
+        assert_eq!(contributions.rows(), [2, 5, 7]);
+        let sources = |index| contributions.sources(index).collect::<Vec<_>>();
+        assert_eq!((sources(0), sources(1), sources(2)), (vec![4, 9], vec![1, 3], vec![0]));
+    }
+}

@@ -1,0 +1,240 @@
+//! Query rows and their gradients, through the scoring model, in chunks.
+//!
+//! A chunk holds queries of one direction and each of its relation rows once. Chunks have a fixed
+//! size and any thread's session may answer any chunk: plugins are pure, so the bytes are the same.
+
+use std::sync::{Mutex, PoisonError};
+
+use kge_graph::Triple;
+use kge_kernels::Pool;
+use kge_model::{Direction, Embeddings, QueryBatch, QueryGradient, ScoringModel, Session};
+
+use crate::Result;
+
+/// Queries that go to the scoring model in one call.
+pub(crate) const CHUNK: usize = 256;
+
+/// One question, and its true answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Query {
+    pub(crate) direction: Direction,
+    /// The entity that is given.
+    pub(crate) anchor: u32,
+    /// The relation's row: with reciprocals, a head query has one of its own.
+    pub(crate) relation: u32,
+    /// The entity that is asked for.
+    pub(crate) target: u32,
+}
+
+impl Query {
+    /// `(h, r, ?)`.
+    pub(crate) fn tail(triple: Triple) -> Self {
+        Self {
+            direction: Direction::Tail,
+            anchor: triple.head.0,
+            relation: triple.relation.0,
+            target: triple.tail.0,
+        }
+    }
+
+    /// `(?, r, t)`; with reciprocals among `relations` relations it is `(t, r + relations, ?)`.
+    pub(crate) fn head(triple: Triple, reciprocal: Option<u32>) -> Self {
+        Self {
+            direction: if reciprocal.is_some() { Direction::Tail } else { Direction::Head },
+            anchor: triple.tail.0,
+            relation: triple.relation.0 + reciprocal.unwrap_or(0),
+            target: triple.head.0,
+        }
+    }
+}
+
+/// Both ways of each triple: all tail queries, then all head queries.
+pub(crate) fn both_ways(
+    triples: impl Iterator<Item = Triple> + Clone,
+    reciprocal: Option<u32>,
+    out: &mut Vec<Query>,
+) {
+    out.clear();
+    out.extend(triples.clone().map(Query::tail));
+    out.extend(triples.map(|triple| Query::head(triple, reciprocal)));
+}
+
+/// A scoring model at work for all threads of a pool.
+pub(crate) struct QueryRows<'m> {
+    sessions: Vec<Mutex<Box<dyn Session + 'm>>>,
+    chunks: Vec<Chunk>,
+    used: usize,
+    widths: Widths,
+}
+
+#[derive(Clone, Copy)]
+struct Widths {
+    entity: usize,
+    relation: usize,
+    query: usize,
+}
+
+struct Chunk {
+    /// The place of its first query in the batch.
+    start: usize,
+    direction: Direction,
+    anchors: Vec<f32>,
+    /// The distinct relations, rising.
+    relation_ids: Vec<u32>,
+    relations: Vec<f32>,
+    relation_of: Vec<u32>,
+    rows: Vec<f32>,
+    gradient: QueryGradient,
+    outcome: kge_model::Result<()>,
+}
+
+impl<'m> QueryRows<'m> {
+    /// Sessions for as many threads as the pool has.
+    pub(crate) fn new(model: &'m dyn ScoringModel, pool: &Pool) -> Result<Self> {
+        let sessions = (0..pool.threads()).map(|_| Ok(Mutex::new(model.session()?)));
+        let layout = model.layout();
+        Ok(Self {
+            sessions: sessions.collect::<Result<_>>()?,
+            chunks: Vec::new(),
+            used: 0,
+            widths: Widths {
+                entity: layout.entity_width,
+                relation: layout.relation_width,
+                query: layout.query_width,
+            },
+        })
+    }
+
+    /// Writes the query rows of a batch, `[queries, query_width]`.
+    pub(crate) fn forward(
+        &mut self,
+        pool: &Pool,
+        embeddings: &Embeddings,
+        queries: &[Query],
+        out: &mut Vec<f32>,
+    ) -> Result<()> {
+        self.cut(queries);
+        let sessions = &self.sessions;
+        pool.chunks(&mut self.chunks[..self.used], 1, |_, chunk, thread| {
+            let chunk = &mut chunk[0];
+            chunk.gather(embeddings, queries);
+            let mut session = sessions[thread].lock().unwrap_or_else(PoisonError::into_inner);
+            let mut rows = std::mem::take(&mut chunk.rows);
+            chunk.outcome = session.query(&chunk.batch(), &mut rows);
+            chunk.rows = rows;
+        });
+        self.outcome()?;
+        out.clear();
+        self.chunks[..self.used].iter().for_each(|chunk| out.extend_from_slice(&chunk.rows));
+        Ok(())
+    }
+
+    /// Pulls `d_queries`, `[queries, query_width]`, of the batch of the last
+    /// [`forward`](Self::forward) back to its anchors and relations.
+    pub(crate) fn backward(&mut self, pool: &Pool, d_queries: &[f32]) -> Result<()> {
+        let (sessions, width) = (&self.sessions, self.widths.query);
+        pool.chunks(&mut self.chunks[..self.used], 1, |_, chunk, thread| {
+            let chunk = &mut chunk[0];
+            let d_rows = &d_queries[chunk.start * width..][..chunk.relation_of.len() * width];
+            let mut session = sessions[thread].lock().unwrap_or_else(PoisonError::into_inner);
+            let mut gradient = std::mem::take(&mut chunk.gradient);
+            chunk.outcome = session.query_vjp(&chunk.batch(), d_rows, &mut gradient);
+            chunk.gradient = gradient;
+        });
+        self.outcome()
+    }
+
+    /// The gradient of one query's anchor row.
+    pub(crate) fn anchor_gradient(&self, query: usize) -> &[f32] {
+        let chunks = &self.chunks[..self.used];
+        let chunk = &chunks[chunks.partition_point(|chunk| chunk.start <= query) - 1];
+        &chunk.gradient.anchors[(query - chunk.start) * self.widths.entity..][..self.widths.entity]
+    }
+
+    /// The distinct relation rows of each chunk: relation, chunk, place in the chunk.
+    pub(crate) fn relations(&self) -> impl Iterator<Item = (u32, usize, usize)> {
+        self.chunks[..self.used].iter().enumerate().flat_map(|(index, chunk)| {
+            let ids = chunk.relation_ids.iter().enumerate();
+            ids.map(move |(place, &relation)| (relation, index, place))
+        })
+    }
+
+    /// The gradient of a relation row from one chunk.
+    pub(crate) fn relation_gradient(&self, chunk: usize, place: usize) -> &[f32] {
+        let width = self.widths.relation;
+        &self.chunks[chunk].gradient.relations[place * width..][..width]
+    }
+
+    fn cut(&mut self, queries: &[Query]) {
+        self.used = 0;
+        let mut start = 0;
+        while start < queries.len() {
+            let direction = queries[start].direction;
+            let length = queries[start..]
+                .iter()
+                .take(CHUNK)
+                .take_while(|query| query.direction == direction)
+                .count();
+            if self.used == self.chunks.len() {
+                self.chunks.push(Chunk::empty());
+            }
+            let chunk = &mut self.chunks[self.used];
+            (chunk.start, chunk.direction) = (start, direction);
+            chunk.relation_of.clear();
+            chunk.relation_of.resize(length, 0);
+            self.used += 1;
+            start += length;
+        }
+    }
+
+    fn outcome(&mut self) -> Result<()> {
+        for chunk in &mut self.chunks[..self.used] {
+            std::mem::replace(&mut chunk.outcome, Ok(()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Chunk {
+    fn empty() -> Self {
+        Self {
+            start: 0,
+            direction: Direction::Tail,
+            anchors: Vec::new(),
+            relation_ids: Vec::new(),
+            relations: Vec::new(),
+            relation_of: Vec::new(),
+            rows: Vec::new(),
+            gradient: QueryGradient::default(),
+            outcome: Ok(()),
+        }
+    }
+
+    fn gather(&mut self, embeddings: &Embeddings, queries: &[Query]) {
+        let queries = &queries[self.start..][..self.relation_of.len()];
+        self.relation_ids.clear();
+        self.relation_ids.extend(queries.iter().map(|query| query.relation));
+        self.relation_ids.sort_unstable();
+        self.relation_ids.dedup();
+        self.anchors.clear();
+        for (query, relation_of) in queries.iter().zip(&mut self.relation_of) {
+            self.anchors.extend_from_slice(embeddings.entity(query.anchor));
+            let place = self.relation_ids.partition_point(|&id| id < query.relation);
+            *relation_of = place as u32;
+        }
+        self.relations.clear();
+        for &id in &self.relation_ids {
+            self.relations.extend_from_slice(embeddings.relation(id));
+        }
+    }
+
+    fn batch(&self) -> QueryBatch<'_> {
+        QueryBatch {
+            direction: self.direction,
+            anchors: &self.anchors,
+            relations: &self.relations,
+            relation_of: &self.relation_of,
+            context: &[],
+        }
+    }
+}

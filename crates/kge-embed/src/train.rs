@@ -1,0 +1,119 @@
+//! The training run: epochs of batches in a random order, whatever the regime.
+
+use std::time::Instant;
+
+use kge_graph::{Graph, Split};
+use kge_model::{Embeddings, ScoringModel};
+
+use crate::{
+    Algorithm, Control, EpochReport, Error, Progress, Regime, Result,
+    evaluate::evaluate_with,
+    full::OneVsAll,
+    parameters::Parameters,
+    queries::{QueryRows, both_ways},
+    random,
+    sampled::{Place, Sampled},
+    validate::supported,
+};
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// The rows.
+    pub embeddings: Embeddings,
+    /// Every epoch.
+    pub history: Vec<EpochReport>,
+}
+
+/// Trains a model on the train split.
+///
+/// The same graph, model, algorithm and seed give the same bytes, whatever the number of threads.
+///
+/// # Errors
+/// If the algorithm or the model cannot be trained, the split is empty, the model fails, the loss
+/// is no longer a number, or somebody cancels.
+pub fn train(
+    graph: &Graph,
+    model: &dyn ScoringModel,
+    algorithm: &Algorithm,
+    control: &Control<'_>,
+) -> Result<Trained> {
+    algorithm.validate()?;
+    supported(model, algorithm.reciprocal)?;
+    let triples = graph.triples(Split::Train);
+    if triples.is_empty() {
+        return Err(Error::NoTriples(Split::Train));
+    }
+    let pool = control.pool();
+    let layout = model.layout();
+    let relations = graph.relations().len();
+    let reciprocal = algorithm.reciprocal.then_some(relations as u32);
+    let relation_rows = if algorithm.reciprocal { 2 * relations } else { relations };
+    let mut parameters =
+        Parameters::new(&pool, layout, algorithm, graph.entities().len(), relation_rows);
+    let mut rows = QueryRows::new(model, &pool)?;
+    let (mut full, mut sampled) = (OneVsAll::default(), Sampled::default());
+    let mut queries = Vec::new();
+    let mut history = Vec::new();
+    let mut progress = Progress {
+        epochs: algorithm.epochs,
+        batches: triples.len().div_ceil(algorithm.batch),
+        ..Progress::default()
+    };
+    for epoch in 1..=algorithm.epochs {
+        let start = Instant::now();
+        let order = random::order(algorithm.seed, epoch as u64, triples.len());
+        let mut loss = 0.0;
+        for (batch, ids) in order.chunks(algorithm.batch).enumerate() {
+            control.go_on()?;
+            both_ways(ids.iter().map(|&id| triples[id as usize]), reciprocal, &mut queries);
+            let recipe = (algorithm, layout);
+            loss += match algorithm.regime {
+                Regime::OneVsAll => {
+                    full.step(&pool, recipe, &mut rows, &mut parameters, &queries)?
+                }
+                Regime::NegativeSampling { negatives, chunk } => sampled.step(
+                    &pool,
+                    recipe,
+                    (negatives, chunk),
+                    &mut rows,
+                    &mut parameters,
+                    &queries,
+                    Place { epoch: epoch as u64, batch: batch as u64 },
+                )?,
+            };
+            progress.step += 1;
+            progress.batch = batch + 1;
+            if progress.batch < progress.batches {
+                (control.progress)(&progress);
+            }
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        loss /= (2 * triples.len()) as f64;
+        if !loss.is_finite() {
+            return Err(Error::Diverged { epoch, loss });
+        }
+        let ranks = algorithm.validate_every > 0
+            && epoch % algorithm.validate_every == 0
+            && !graph.triples(Split::Valid).is_empty();
+        let validation = ranks
+            .then(|| {
+                let embeddings = &parameters.embeddings;
+                evaluate_with(&pool, graph, model, embeddings, reciprocal, Split::Valid, control)
+            })
+            .transpose()?;
+        let report = EpochReport {
+            epoch,
+            loss,
+            seconds,
+            triples_per_second: triples.len() as f64 / seconds,
+            validation,
+        };
+        history.push(report.clone());
+        progress.epoch = epoch;
+        progress.finished_epoch = Some(report);
+        (control.progress)(&progress);
+        progress.finished_epoch = None;
+    }
+    Ok(Trained { embeddings: parameters.embeddings, history })
+}
