@@ -42,9 +42,13 @@ struct Chunk {
     loss: f64,
 }
 
-/// Where in the run a step stands: it addresses the random stream.
+/// What a step draws, and where in the run it stands: that addresses the random stream.
 #[derive(Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct Draw {
+    /// Negatives a side.
+    pub(crate) negatives: usize,
+    /// Queries that share them.
+    pub(crate) chunk: usize,
     pub(crate) epoch: u64,
     pub(crate) batch: u64,
 }
@@ -55,11 +59,10 @@ impl Sampled {
         &mut self,
         pool: &Pool,
         (algorithm, layout): (&Algorithm, &Layout),
-        (negatives, chunk): (usize, usize),
         rows: &mut QueryRows<'_>,
         parameters: &mut Parameters,
         queries: &[Query],
-        place: Place,
+        Draw { negatives, chunk, epoch, batch }: Draw,
     ) -> Result<f64> {
         let width = layout.entity_width;
         let share = 1.0 / queries.len() as f32;
@@ -69,8 +72,8 @@ impl Sampled {
         pool.chunks(&mut self.chunks[..used], 1, |index, chunk, _| {
             let chunk = &mut chunk[0];
             // A batch has fewer than 2^32 chunks.
-            let address = place.batch << 32 | index as u64;
-            let mut stream = Stream::new(algorithm.seed, Purpose::Negatives, place.epoch, address);
+            let address = batch << 32 | index as u64;
+            let mut stream = Stream::new(algorithm.seed, Purpose::Negatives, epoch, address);
             chunk.draw(&mut stream, negatives, embeddings.entity_count() as u32);
             let queries = &queries[chunk.start..][..chunk.length];
             let query_rows = &query_rows[chunk.start * width..][..chunk.length * width];

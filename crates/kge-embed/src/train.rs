@@ -12,7 +12,7 @@ use crate::{
     parameters::Parameters,
     queries::{QueryRows, both_ways},
     random,
-    sampled::{Place, Sampled},
+    sampled::{Draw, Sampled},
     validate::supported,
 };
 
@@ -75,11 +75,10 @@ pub fn train(
                 Regime::NegativeSampling { negatives, chunk } => sampled.step(
                     &pool,
                     recipe,
-                    (negatives, chunk),
                     &mut rows,
                     &mut parameters,
                     &queries,
-                    Place { epoch: epoch as u64, batch: batch as u64 },
+                    Draw { negatives, chunk, epoch: epoch as u64, batch: batch as u64 },
                 )?,
             };
             progress.step += 1;

@@ -98,10 +98,10 @@ impl Similarity {
         match self {
             Self::Dot => product::add_left_transposed_by_right(weights, queries, d_candidates, m),
             Self::L1 => {
-                distance::L1.pull(weights, (1, n), candidates, queries, width, d_candidates)
+                distance::L1.pull(weights, (1, n), candidates, queries, width, d_candidates);
             }
             Self::L2 => {
-                distance::L2.pull(weights, (1, n), candidates, queries, width, d_candidates)
+                distance::L2.pull(weights, (1, n), candidates, queries, width, d_candidates);
             }
             Self::SquaredL2 => {
                 distance::SquaredL2.pull(weights, (1, n), candidates, queries, width, d_candidates);

@@ -1,14 +1,125 @@
-//! Building plugins from Rust.
+//! Building plugins from Rust: each model crate to wasm32, then to a component.
+//!
+//! rustup's target is used where it is installed. Elsewhere Debian's Rust does it, which has the
+//! standard library's source and builds that too.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
 use crate::{Error, Result};
 
-/// Compiles every model crate of a workspace of plugins and makes components of them.
+const TARGET: &str = "wasm32-unknown-unknown";
+const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+
+const NO_TOOLCHAIN: &str = "cannot compile Rust to wasm32-unknown-unknown here; do one of these:
+  rustup target add wasm32-unknown-unknown
+  apt-get install rustc-web rust-web-src cargo-web lld   (Debian, Ubuntu)";
+
+/// What compiles to wasm32 here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Toolchain {
+    /// The Rust on the path, which has the target.
+    Installed,
+    /// Debian's, which builds the standard library as well.
+    Debian,
+}
+
+impl Toolchain {
+    fn find() -> Result<Self> {
+        let sysroot = |rustc: &str| {
+            let output = Command::new(rustc).args(["--print", "sysroot"]).output().ok()?;
+            Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim()))
+        };
+        let has = |rustc: &str, part: &str| {
+            sysroot(rustc).is_some_and(|root| root.join("lib/rustlib").join(part).is_dir())
+        };
+        if has("rustc", TARGET) {
+            Ok(Self::Installed)
+        } else if Path::new(DEBIAN_CARGO).is_file() && has(DEBIAN_RUSTC, "src/rust/library") {
+            Ok(Self::Debian)
+        } else {
+            Err(Error::Build(NO_TOOLCHAIN.into()))
+        }
+    }
+
+    fn command(self) -> Command {
+        let mut command = match self {
+            Self::Installed => Command::new("cargo"),
+            Self::Debian => Command::new(DEBIAN_CARGO),
+        };
+        // What a surrounding cargo set for itself does not concern this one.
+        for (name, _) in std::env::vars_os() {
+            let name_text = name.to_string_lossy();
+            if name_text.starts_with("CARGO_") && name_text != "CARGO_HOME" {
+                command.env_remove(&name);
+            }
+        }
+        command.env_remove("RUSTC").env_remove("RUSTC_WRAPPER").env_remove("RUSTUP_TOOLCHAIN");
+        command.args(["build", "--release", "--target", TARGET]);
+        let flags = match self {
+            Self::Installed => "-C target-feature=+simd128",
+            Self::Debian => {
+                command.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1");
+                command.arg("-Zbuild-std=std,panic_abort");
+                "-C target-feature=+simd128 -C linker=wasm-ld"
+            }
+        };
+        command.env("RUSTFLAGS", flags);
+        command
+    }
+}
+
+/// Compiles every model crate of a workspace of plugins and writes `<name>.wasm` components into
+/// `out_dir`; returns their paths in name order.
 ///
 /// # Errors
-/// If there is no toolchain (the message says both ways to get one), or a crate does not compile.
+/// If there is no toolchain (the message says both ways to get one), a crate does not compile, or
+/// its module does not make a component.
 pub fn build(workspace_dir: impl AsRef<Path>, out_dir: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
-    let _ = (workspace_dir.as_ref(), out_dir.as_ref());
-    Err(Error::Build("not yet".into()))
+    let (workspace, out) = (workspace_dir.as_ref(), out_dir.as_ref());
+    let failed = |what: &dyn std::fmt::Display| Error::Build(format!("{}: {what}", workspace.display()));
+    if !workspace.join("Cargo.toml").is_file() {
+        return Err(failed(&"there is no Cargo.toml"));
+    }
+    let output = Toolchain::find()?
+        .command()
+        .current_dir(workspace)
+        .arg("--message-format=json-render-diagnostics")
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| failed(&error))?;
+    if !output.status.success() {
+        return Err(failed(&"the plugins do not compile; the compiler says why above"));
+    }
+    std::fs::create_dir_all(out).map_err(|source| Error::File { path: out.into(), source })?;
+    let mut components = Vec::new();
+    for line in output.stdout.split(|&byte| byte == b'\n') {
+        let Ok(message) = serde_json::from_slice::<serde_json::Value>(line) else { continue };
+        let is_module = |path: &&str| Path::new(path).extension() == Some(OsStr::new("wasm"));
+        let files = message["filenames"].as_array().into_iter().flatten();
+        for module in files.filter_map(|file| file.as_str()).filter(is_module) {
+            components.push(componentise(Path::new(module), out)?);
+        }
+    }
+    components.sort();
+    Ok(components)
+}
+
+/// `kge_model_complex.wasm` becomes the component `complex.wasm`.
+fn componentise(module: &Path, out: &Path) -> Result<PathBuf> {
+    let file = |path: &Path, source| Error::File { path: path.into(), source };
+    let stem = module.file_stem().unwrap_or_default().to_string_lossy().replace('_', "-");
+    let name = stem.strip_prefix("kge-model-").unwrap_or(&stem);
+    let bytes = std::fs::read(module).map_err(|source| file(module, source))?;
+    let component = wit_component::ComponentEncoder::default()
+        .module(&bytes)
+        .and_then(|encoder| encoder.validate(true).encode())
+        .map_err(|error| Error::Build(format!("{}: {error:#}", module.display())))?;
+    let path = out.join(format!("{name}.wasm"));
+    std::fs::write(&path, component).map_err(|source| file(&path, source))?;
+    Ok(path)
 }

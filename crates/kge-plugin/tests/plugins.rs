@@ -1,0 +1,131 @@
+//! The plugins of this repository: they keep the contract, and the sandbox gives what the same
+//! crate gives natively.
+
+use std::path::{Path, PathBuf};
+
+use kge_model::{Direction, QueryBatch, QueryGradient, ScoringModel as _};
+use kge_plugin::{Host, HostConfig, Plugin, check};
+use kge_plugin_sdk::Model;
+
+const DIM: usize = 16;
+
+fn components() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/components")
+}
+
+fn load(host: &Host, name: &str) -> Plugin {
+    let path = components().join(format!("{name}.wasm"));
+    let bytes = std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; run `make plugins`", path.display()));
+    host.load(&bytes).unwrap()
+}
+
+#[test]
+fn every_plugin_keeps_the_contract() {
+    let host = Host::new(HostConfig::default()).unwrap();
+    for name in ["complex", "distmult", "transe"] {
+        let plugin = load(&host, name);
+        assert_eq!(plugin.description().name, name);
+        let report = check(&plugin);
+        println!("{report}");
+        assert!(report.passed(), "{report}");
+        assert!(report.findings.len() >= 9, "{report}");
+    }
+}
+
+#[test]
+fn the_sandbox_gives_what_the_native_crate_gives() {
+    let host = Host::new(HostConfig::default()).unwrap();
+    same::<kge_model_complex::ComplEx>(&load(&host, "complex"));
+    same::<kge_model_distmult::DistMult>(&load(&host, "distmult"));
+    same::<kge_model_transe::TransE>(&load(&host, "transe"));
+}
+
+fn same<M: Model>(plugin: &Plugin) {
+    let native = M::configure(DIM, &Default::default()).unwrap();
+    let sandboxed = plugin.configure(DIM, &Default::default()).unwrap();
+    let (layout, expected) = (sandboxed.layout(), native.layout());
+    assert_eq!(layout.entity_width, expected.entity_width);
+    assert_eq!(layout.relation_width, expected.relation_width);
+    let (width, relation_width) = (layout.entity_width, layout.relation_width);
+    let wave = |count: usize, phase: f32| -> Vec<f32> {
+        (0..count).map(|i| (i as f32 * 0.7 + phase).sin()).collect()
+    };
+    let relation_of = [1, 0, 1];
+    let (anchors, relations) = (wave(3 * width, 0.0), wave(2 * relation_width, 1.0));
+    let d_query = wave(3 * width, 2.0);
+    let mut session = sandboxed.session().unwrap();
+    for (direction, native_direction) in [
+        (Direction::Tail, kge_plugin_sdk::Direction::Tail),
+        (Direction::Head, kge_plugin_sdk::Direction::Head),
+    ] {
+        let batch = QueryBatch {
+            direction,
+            anchors: &anchors,
+            relations: &relations,
+            relation_of: &relation_of,
+            context: &[],
+        };
+        let (mut query, mut gradient) = (Vec::new(), QueryGradient::default());
+        session.query(&batch, &mut query).unwrap();
+        session.query_vjp(&batch, &d_query, &mut gradient).unwrap();
+        let mut native_query = vec![0.0; 3 * width];
+        let mut d_anchors = vec![0.0; 3 * width];
+        let mut d_relations = vec![0.0; 2 * relation_width];
+        for (i, &of) in relation_of.iter().enumerate() {
+            let row = i * width..(i + 1) * width;
+            let of = of as usize * relation_width..(of as usize + 1) * relation_width;
+            let relation = &relations[of.clone()];
+            let anchor = &anchors[row.clone()];
+            native.query(native_direction, anchor, relation, &mut native_query[row.clone()]);
+            native.query_vjp(
+                native_direction,
+                anchor,
+                relation,
+                &d_query[row.clone()],
+                &mut d_anchors[row],
+                &mut d_relations[of],
+            );
+        }
+        assert_eq!(query, native_query, "{direction:?}");
+        assert_eq!(gradient.anchors, d_anchors, "{direction:?}");
+        assert_eq!(gradient.relations, d_relations, "{direction:?}");
+    }
+}
+
+#[test]
+fn a_cached_plugin_is_verified_before_it_is_used() {
+    let cache = tempfile::tempdir().unwrap();
+    let host = || Host::new(HostConfig { cache: Some(cache.path().into()), ..Default::default() });
+    let sha256 = load(&host().unwrap(), "distmult").sha256().to_owned();
+    let mut entries = 0;
+    for entry in walk(cache.path()) {
+        entries += 1;
+        let mut bytes = std::fs::read(&entry).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&entry, bytes).unwrap();
+    }
+    assert!(entries > 0, "the cache holds the compiled plugin");
+    let plugin = load(&host().unwrap(), "distmult");
+    assert_eq!(plugin.sha256(), sha256);
+    assert!(check(&plugin).passed());
+}
+
+fn walk(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn what_is_no_plugin_is_refused_in_words() {
+    let host = Host::new(HostConfig::default()).unwrap();
+    let error = host.load(b"not wasm at all").err().unwrap().to_string();
+    assert!(!error.is_empty());
+    let complex = load(&host, "complex");
+    let error = complex.configure(0, &Default::default()).err().unwrap().to_string();
+    assert!(error.contains("dim must lie between 1 and"), "{error}");
+    let given = [("gamma".to_owned(), 1.0)].into();
+    let error = complex.configure(4, &given).err().unwrap().to_string();
+    assert!(error.contains("unknown hyper-parameter \"gamma\""), "{error}");
+}
