@@ -1,5 +1,7 @@
 //! Whole runs on a small graph, with DistMult and TransE written here in a few plain lines.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::sync::atomic::AtomicBool;
 
 use kge_embed::{
@@ -147,7 +149,7 @@ fn recipes() -> Vec<(&'static str, Similarity, Algorithm)> {
     let base = Algorithm { batch: 16, dim: 32, epochs: 40, ..preset("distmult").unwrap() };
     let sampled =
         Algorithm { regime: Regime::NegativeSampling { negatives: 16, chunk: 8 }, ..base.clone() };
-    let transe = Algorithm { batch: 16, dim: 32, ..Algorithm::from_old_form(32, 0.5, 100) };
+    let transe = Algorithm { batch: 16, dim: 32, ..Algorithm::from_old_form(32, 4.0, 100) };
     vec![
         ("1vsall", Similarity::Dot, base.clone()),
         (

@@ -59,10 +59,8 @@ pub fn check(plugin: &Plugin) -> CheckReport {
         match plugin.configure(dim, &HyperParameters::new()) {
             Ok(model) => {
                 let layout = model.layout();
-                let detail = format!(
-                    "rows of {} and {} floats",
-                    layout.entity_width, layout.relation_width
-                );
+                let detail =
+                    format!("rows of {} and {} floats", layout.entity_width, layout.relation_width);
                 findings.push(Finding { what, passed: true, detail });
                 for &direction in &layout.directions {
                     findings.push(same_bytes(&model, direction));
@@ -129,7 +127,8 @@ fn values(count: usize, salt: u64) -> Vec<f32> {
     let mut state = salt;
     let mut draw = || {
         // Numerical Recipes' linear congruential generator: spread is all that counts here.
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f32 / (1 << 23) as f32 - 1.0
     };
     (0..count).map(|_| draw()).collect()
@@ -140,7 +139,10 @@ fn tensors(model: &PluginModel) -> Vec<Vec<f32>> {
     shared.map(|(tensor, salt)| values(tensor.shape.iter().product(), salt)).collect()
 }
 
-fn open<'m>(model: &'m PluginModel, shared: &[Vec<f32>]) -> kge_model::Result<Box<dyn Session + 'm>> {
+fn open<'m>(
+    model: &'m PluginModel,
+    shared: &[Vec<f32>],
+) -> kge_model::Result<Box<dyn Session + 'm>> {
     let mut session = model.session()?;
     if !shared.is_empty() {
         session.set_shared(shared)?;
@@ -241,6 +243,8 @@ fn worst_gradient(
     Ok(if off <= TOLERANCE {
         Ok(format!("within {off:.1e} of central differences"))
     } else {
-        Err(format!("d-{place} is {off:.1e} away from central differences, at most {TOLERANCE:.0e} is allowed"))
+        Err(format!(
+            "d-{place} is {off:.1e} away from central differences, at most {TOLERANCE:.0e} is allowed"
+        ))
     })
 }

@@ -36,9 +36,8 @@ pub(crate) fn description(told: bindings::Description) -> Result<Description> {
 
     let mut known: Vec<HyperParameter> = Vec::with_capacity(hyper_parameters.len());
     for (index, told) in hyper_parameters.into_iter().enumerate() {
-        let wrong = |field: &str, reason| {
-            wrong(&format!("hyper-parameters[{index}].{field}"), reason)
-        };
+        let wrong =
+            |field: &str, reason| wrong(&format!("hyper-parameters[{index}].{field}"), reason);
         if !is_name(&told.name) {
             return Err(wrong("name", not_a_name(&told.name)));
         }
@@ -66,9 +65,7 @@ pub(crate) fn description(told: bindings::Description) -> Result<Description> {
         Citation { title, authors, year, identifier }
     });
     if let Some(Citation { title, authors, identifier, .. }) = &citation {
-        for (field, text) in
-            [("title", title), ("authors", authors), ("identifier", identifier)]
-        {
+        for (field, text) in [("title", title), ("authors", authors), ("identifier", identifier)] {
             if text.len() > CITATION_LENGTH || text.contains(char::is_control) {
                 let reason = format!("must be one line of {CITATION_LENGTH} bytes at most");
                 return Err(wrong(&format!("citation.{field}"), reason));

@@ -170,9 +170,8 @@ fn shared(plugin: &str, told: Vec<bindings::SharedTensor>) -> Result<Vec<SharedT
     let mut tensors: Vec<SharedTensor> = Vec::with_capacity(told.len());
     let mut values = 0_usize;
     for (index, tensor) in told.into_iter().enumerate() {
-        let wrong = |field: &str, reason| {
-            wrong(plugin, &format!("shared[{index}].{field}"), reason)
-        };
+        let wrong =
+            |field: &str, reason| wrong(plugin, &format!("shared[{index}].{field}"), reason);
         if !is_name(&tensor.name) {
             return Err(wrong("name", not_a_name(&tensor.name)));
         }
@@ -180,7 +179,8 @@ fn shared(plugin: &str, told: Vec<bindings::SharedTensor>) -> Result<Vec<SharedT
             return Err(wrong("name", format!("repeats {}", quote(&tensor.name))));
         }
         if !(1..=SHARED_RANK).contains(&tensor.shape.len()) {
-            let reason = format!("must have 1 to {SHARED_RANK} extents, not {}", tensor.shape.len());
+            let reason =
+                format!("must have 1 to {SHARED_RANK} extents, not {}", tensor.shape.len());
             return Err(wrong("shape", reason));
         }
         let shape: Vec<usize> = tensor.shape.iter().map(|&extent| extent as usize).collect();
@@ -198,8 +198,8 @@ fn shared(plugin: &str, told: Vec<bindings::SharedTensor>) -> Result<Vec<SharedT
                 return Err(wrong("shape", reason));
             }
         };
-        let initialiser = initialiser(tensor.initialiser)
-            .map_err(|reason| wrong("initialiser", reason))?;
+        let initialiser =
+            initialiser(tensor.initialiser).map_err(|reason| wrong("initialiser", reason))?;
         tensors.push(SharedTensor { name: tensor.name, shape, initialiser });
     }
     Ok(tensors)

@@ -164,8 +164,10 @@ fn reason(error: &wasmtime::Error, state: &State, deadline: Duration) -> String 
         return format!("plugin asked for more than {refused}");
     }
     match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => format!("plugin timed out after {deadline:?}"),
-        Some(trap) => format!("plugin trapped: {}", trap.to_string().trim_start_matches("wasm trap: ")),
+        Some(Trap::Interrupt) => format!("plugin timed out after {} s", deadline.as_secs_f64()),
+        Some(trap) => {
+            format!("plugin trapped: {}", trap.to_string().trim_start_matches("wasm trap: "))
+        }
         None => format!("plugin broke the contract: {}", error.root_cause()),
     }
 }

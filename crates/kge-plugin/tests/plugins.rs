@@ -36,9 +36,9 @@ fn every_plugin_keeps_the_contract() {
 #[test]
 fn the_sandbox_gives_what_the_native_crate_gives() {
     let host = Host::new(HostConfig::default()).unwrap();
-    same::<kge_model_complex::ComplEx>(&load(&host, "complex"));
-    same::<kge_model_distmult::DistMult>(&load(&host, "distmult"));
-    same::<kge_model_transe::TransE>(&load(&host, "transe"));
+    same::<complex::ComplEx>(&load(&host, "complex"));
+    same::<distmult::DistMult>(&load(&host, "distmult"));
+    same::<transe::TransE>(&load(&host, "transe"));
 }
 
 fn same<M: Model>(plugin: &Plugin) {

@@ -13,7 +13,8 @@ impl Model for DistMult {
     fn describe() -> Description {
         Description {
             citation: Some(Citation {
-                title: "Embedding Entities and Relations for Learning and Inference in Knowledge Bases",
+                title:
+                    "Embedding Entities and Relations for Learning and Inference in Knowledge Bases",
                 authors: "Bishan Yang, Wen-tau Yih, Xiaodong He, Jianfeng Gao, Li Deng",
                 year: 2015,
                 identifier: "arXiv:1412.6575",

@@ -43,7 +43,7 @@ pub use contract::{
 /// Exports a [`Model`] as a component; nothing on targets other than wasm32.
 #[macro_export]
 macro_rules! export_model {
-    ($model:ty) => {
+    ($model:ident) => {
         #[cfg(target_arch = "wasm32")]
         mod exported {
             type Exported = $crate::guest::Component<super::$model>;

@@ -4,8 +4,8 @@
 //! step, as in the paper.
 
 use kge_plugin_sdk::{
-    export_model, Citation, Constraint, Description, Direction, HyperParameter,
-    HyperParameterKind, HyperParameters, Initialiser, Layout, Model, Similarity,
+    export_model, Citation, Constraint, Description, Direction, HyperParameter, HyperParameterKind,
+    HyperParameters, Initialiser, Layout, Model, Similarity,
 };
 
 /// The model.

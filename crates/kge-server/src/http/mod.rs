@@ -1,5 +1,6 @@
 //! Reading requests and writing replies the way this API does, whatever the route.
 
+mod causes;
 mod layers;
 mod negotiate;
 mod origin;
