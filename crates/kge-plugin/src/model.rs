@@ -122,9 +122,10 @@ impl PluginSession<'_> {
     }
 
     fn finite(&self, function: &'static str, rows: &[f32], width: usize) -> Result<()> {
-        // A sum of zeros unless something is not finite: vectorises, unlike a search.
-        let unsound: f32 = rows.iter().map(|value| value * 0.0).sum();
-        if unsound == 0.0 {
+        // All exponent bits set: without branches, so that it takes a fraction of the copy.
+        const EXPONENT: u32 = 0x7f80_0000;
+        let unsound = |any, value: &f32| any | (value.to_bits() & EXPONENT == EXPONENT);
+        if !rows.iter().fold(false, unsound) {
             return Ok(());
         }
         match rows.iter().position(|value| !value.is_finite()) {

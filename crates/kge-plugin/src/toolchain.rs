@@ -60,17 +60,25 @@ impl Toolchain {
         }
         command.env_remove("RUSTC").env_remove("RUSTC_WRAPPER").env_remove("RUSTUP_TOOLCHAIN");
         command.args(["build", "--release", "--target", TARGET]);
-        let flags = match self {
-            Self::Installed => "-C target-feature=+simd128",
-            Self::Debian => {
-                command.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1");
-                command.arg("-Zbuild-std=std,panic_abort");
-                "-C target-feature=+simd128 -C linker=wasm-ld"
-            }
-        };
-        command.env("RUSTFLAGS", flags);
+        let mut flags = vec!["-Ctarget-feature=+simd128".to_owned()];
+        if self == Self::Debian {
+            command.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1");
+            command.arg("-Zbuild-std=std,panic_abort");
+            flags.push("-Clinker=wasm-ld".into());
+        }
+        // Panics name source files: without the home directory's name in them, the same source
+        // gives the same component for everybody.
+        if let Some(home) = cargo_home() {
+            flags.push(format!("--remap-path-prefix={}=cargo", home.display()));
+        }
+        command.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
         command
     }
+}
+
+fn cargo_home() -> Option<PathBuf> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
 }
 
 /// Compiles every model crate of a workspace of plugins and writes `<name>.wasm` components into
@@ -81,7 +89,8 @@ impl Toolchain {
 /// its module does not make a component.
 pub fn build(workspace_dir: impl AsRef<Path>, out_dir: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
     let (workspace, out) = (workspace_dir.as_ref(), out_dir.as_ref());
-    let failed = |what: &dyn std::fmt::Display| Error::Build(format!("{}: {what}", workspace.display()));
+    let failed =
+        |what: &dyn std::fmt::Display| Error::Build(format!("{}: {what}", workspace.display()));
     if !workspace.join("Cargo.toml").is_file() {
         return Err(failed(&"there is no Cargo.toml"));
     }
@@ -120,6 +129,9 @@ fn componentise(module: &Path, out: &Path) -> Result<PathBuf> {
         .and_then(|encoder| encoder.validate(true).encode())
         .map_err(|error| Error::Build(format!("{}: {error:#}", module.display())))?;
     let path = out.join(format!("{name}.wasm"));
-    std::fs::write(&path, component).map_err(|source| file(&path, source))?;
+    // Renamed into place: a server that reads the directory never sees half a component.
+    let part = out.join(format!("{name}.wasm.part"));
+    std::fs::write(&part, component).map_err(|source| file(&part, source))?;
+    std::fs::rename(&part, &path).map_err(|source| file(&path, source))?;
     Ok(path)
 }

@@ -6,7 +6,8 @@ use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
         Components, ContentBuilder, InfoBuilder, License, OpenApi, OpenApiBuilder, Ref, RefOr,
-        ResponseBuilder, ServerBuilder, path::Paths, tag::TagBuilder,
+        ResponseBuilder, ServerBuilder, extensions::ExtensionsBuilder, path::Paths,
+        tag::TagBuilder,
     },
 };
 
@@ -31,6 +32,8 @@ pub fn openapi() -> OpenApi {
     for route in &TABLE.routes {
         let mut operation = route.operation.clone();
         operation.responses.responses.insert("default".to_owned(), RefOr::T(problem()));
+        let scope = ExtensionsBuilder::new().add("x-scope", route.scope.name()).build();
+        operation.extensions.get_or_insert_default().merge(scope);
         paths.add_path_operation(&route.path, vec![route.method.clone()], operation);
         schemas.extend(route.schemas.iter().cloned());
     }

@@ -17,7 +17,6 @@ use utoipa::openapi::{
 use crate::{
     app::App,
     http::{Problem, Query, Reply, Request, RequestBody, empty, kind},
-    routes,
 };
 
 /// What a handler answers.
@@ -37,6 +36,18 @@ pub(crate) enum Scope {
     Write,
     /// Starting and stopping tasks.
     Train,
+}
+
+impl Scope {
+    /// Its name in the document.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Train => "train",
+        }
+    }
 }
 
 /// One route: declared once, folded into the router and the document.
@@ -88,7 +99,7 @@ pub(crate) struct Table {
 }
 
 /// The one table.
-pub(crate) static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(routes::all()));
+pub(crate) static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(crate::routes::all()));
 
 impl Table {
     /// # Panics
@@ -198,7 +209,7 @@ async fn dispatch(app: Arc<App>, request: hyper::Request<RequestBody>) -> Answer
     };
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let handler = TABLE.routes[index].handler;
-    handler(Request { app, parts, path: parameters, query, body: Some(body) }).await
+    handler(Request { app, parts, path: parameters, query, body: Some(body).into() }).await
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ mod request;
 pub(crate) use layers::stack;
 pub(crate) use negotiate::{accepted, sniff};
 pub(crate) use origin::Doors;
-pub(crate) use problem::{FieldError, KINDS, Kind, Problem, ProblemBody, kind};
+pub(crate) use problem::{FieldError, KINDS, Problem, ProblemBody, kind};
 pub(crate) use query::Query;
-pub(crate) use reply::{Reply, ReplyBody, bytes, empty, json, json_text, redirect, stream};
+pub(crate) use reply::{Reply, bytes, empty, json, json_text, redirect, stream};
 pub(crate) use request::{Request, RequestBody, from_value};
 
 /// Any error, boxed: what bodies of hyper and tower end with.

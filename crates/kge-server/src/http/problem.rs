@@ -178,6 +178,7 @@ impl Problem {
     }
 
     /// Its class.
+    #[cfg(test)]
     pub(crate) fn kind(&self) -> &'static Kind {
         self.0.kind
     }

@@ -21,6 +21,19 @@ impl Query {
         Self(pairs.collect())
     }
 
+    /// The query with one parameter set to another value, encoded.
+    pub(crate) fn with(&self, name: &str, value: &str) -> String {
+        let encode = |text: &str| {
+            percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC)
+                .to_string()
+        };
+        let others = self.0.iter().filter(|(n, _)| n != name);
+        let mut pairs: Vec<_> =
+            others.map(|(n, v)| format!("{}={}", encode(n), encode(v))).collect();
+        pairs.push(format!("{}={}", encode(name), encode(value)));
+        pairs.join("&")
+    }
+
     /// The text of a parameter.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())

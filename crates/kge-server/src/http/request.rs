@@ -1,8 +1,9 @@
 //! A request, with what handlers ask of it: path parameters, query, body.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use futures_util::{FutureExt, future::BoxFuture};
 use http_body_util::{BodyExt, LengthLimitError, Limited, combinators::UnsyncBoxBody};
 use hyper::{header, http::request::Parts};
 use serde::de::DeserializeOwned;
@@ -23,8 +24,8 @@ pub(crate) struct Request {
     pub path: Vec<(String, String)>,
     /// Parameters of the query, decoded.
     pub query: Query,
-    /// What is left of the body.
-    pub body: Option<RequestBody>,
+    /// What is left of the body; behind a lock only so that requests can be shared by reference.
+    pub body: Mutex<Option<RequestBody>>,
 }
 
 impl Request {
@@ -52,13 +53,17 @@ impl Request {
     /// # Errors
     /// 413 if it is larger than this server takes, decompressed; 400 if it breaks off.
     pub(crate) async fn bytes(&mut self) -> Result<Bytes, Problem> {
-        let Some(body) = self.body.take() else { return Ok(Bytes::new()) };
+        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(body) = body else { return Ok(Bytes::new()) };
         let limit = self.app.config.body_limit;
         let declared = self.header(header::CONTENT_LENGTH).and_then(|n| n.parse().ok());
         if declared.is_some_and(|n: u64| n > limit as u64) {
             return Err(too_large(limit));
         }
-        match Limited::new(body, limit).collect().await {
+        // Boxed, because the compiler cannot see through it that handlers are Send
+        // (rust-lang/rust#102211).
+        let whole: BoxFuture<'_, Result<_, BoxError>> = Limited::new(body, limit).collect().boxed();
+        match whole.await {
             Ok(body) => Ok(body.to_bytes()),
             Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit)),
             Err(error) => {

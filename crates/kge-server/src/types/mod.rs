@@ -24,7 +24,6 @@ pub(crate) use question::{
     ScoreView, ScoredTriple, SimilarAsked, SimilarBlock, SimilarView,
 };
 pub(crate) use task::{
-    Accepted, DebugView, ErrorView, ProgressView, TaskEnvelope, TaskId, TaskView, TrainAsked,
-    WorkerEnvelope, WorkerView,
+    Accepted, TaskEnvelope, TaskId, TaskView, TrainAsked, WorkerEnvelope, WorkerView,
 };
 pub(crate) use triples::{Removed, TripleNames, TriplesAccepted, TriplesForm};

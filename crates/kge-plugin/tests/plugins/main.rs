@@ -1,10 +1,12 @@
 //! The plugins of this repository: they keep the contract, and the sandbox gives what the same
-//! crate gives natively.
+//! crate gives natively. What is no plugin, or misbehaves, is answered in words.
+
+mod hostile;
 
 use std::path::{Path, PathBuf};
 
 use kge_model::{Direction, QueryBatch, QueryGradient, ScoringModel as _};
-use kge_plugin::{Host, HostConfig, Plugin, check};
+use kge_plugin::{Host, HostConfig, Limits, Plugin, check};
 use kge_plugin_sdk::Model;
 
 const DIM: usize = 16;
@@ -119,9 +121,38 @@ fn walk(dir: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn what_is_no_plugin_is_refused_in_words() {
-    let host = Host::new(HostConfig::default()).unwrap();
-    let error = host.load(b"not wasm at all").err().unwrap().to_string();
-    assert!(!error.is_empty());
+    let limits = Limits { component_bytes: 100_000, ..Limits::default() };
+    let host = Host::new(HostConfig { limits, ..HostConfig::default() }).unwrap();
+    let refusal = |bytes: &[u8]| host.load(bytes).err().unwrap().to_string();
+    let component = |sections: &[u8]| [b"\0asm\x0d\0\x01\0", sections].concat();
+    // An instance type without declarations, and an import of an instance of it.
+    let import = |name: &str| {
+        let length = name.len() as u8;
+        let head = [7, 3, 1, 0x42, 0, 10, length + 5, 1, 0, length];
+        component(&[&head, name.as_bytes(), &[5, 0]].concat())
+    };
+    assert_eq!(refusal(b"not wasm at all"), "not a plugin: no WebAssembly component at all");
+    assert_eq!(
+        refusal(b"\0asm\x01\0\0\0"),
+        "not a plugin: a core WebAssembly module, not a component (wit-component makes one of it)"
+    );
+    assert_eq!(
+        refusal(&component(&[])),
+        "plugin does not export kge:model/scoring@0.1.0; it exports nothing"
+    );
+    assert_eq!(
+        refusal(&import("wasi:clocks/wall-clock@0.2.0")),
+        "plugin imports wasi:clocks/wall-clock@0.2.0, which this host does not offer"
+    );
+    assert_eq!(
+        refusal(&import("kge:model/linalg@0.1.0")),
+        "plugin imports kge:model/linalg@0.1.0 (planned for a later release), \
+         which this host does not offer"
+    );
+    assert_eq!(
+        refusal(&[0; 100_001]),
+        "plugin of 100001 bytes is larger than the 100000 bytes this host accepts"
+    );
     let complex = load(&host, "complex");
     let error = complex.configure(0, &Default::default()).err().unwrap().to_string();
     assert!(error.contains("dim must lie between 1 and"), "{error}");
