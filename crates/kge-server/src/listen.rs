@@ -109,8 +109,7 @@ fn answer<S, B>(
     // Small answers should not wait for more to send.
     let _ = stream.set_nodelay(true);
     let service = TowerToHyperService::new(service);
-    let connection =
-        connections.serve_connection(TokioIo::new(stream), service).into_owned();
+    let connection = connections.serve_connection(TokioIo::new(stream), service).into_owned();
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = connection.await {

@@ -11,7 +11,10 @@ use utoipa::{
     },
 };
 
-use crate::{http::{FieldError, ProblemBody}, router::TABLE};
+use crate::{
+    http::{FieldError, ProblemBody},
+    router::TABLE,
+};
 
 const TAGS: [(&str, &str); 7] = [
     ("datasets", "Triples, under a name"),
@@ -48,7 +51,8 @@ pub fn openapi() -> OpenApi {
         ))
         .license(Some(License::new("Apache-2.0 OR MIT")))
         .build();
-    let tags = TAGS.map(|(name, about)| TagBuilder::new().name(name).description(Some(about)).build());
+    let tags =
+        TAGS.map(|(name, about)| TagBuilder::new().name(name).description(Some(about)).build());
     OpenApiBuilder::new()
         .info(info)
         .servers(Some([ServerBuilder::new().url("/").build()]))
@@ -82,13 +86,13 @@ mod tests {
         for (path, item) in document["paths"].as_object().unwrap() {
             for method in item.as_object().unwrap().keys() {
                 let concrete = path.replace("{id}", "1").replace(['{', '}'], "");
-                let (methods, _) = router::TABLE.find(&concrete).expect(path);
+                let (methods, _) = TABLE.find(&concrete).expect(path);
                 assert!(methods.contains_key(method.to_uppercase().as_str()), "{method} {path}");
                 documented.push((path.clone(), method.to_uppercase()));
             }
         }
-        assert_eq!(documented.len(), router::TABLE.routes.len());
-        for route in &router::TABLE.routes {
+        assert_eq!(documented.len(), TABLE.routes.len());
+        for route in &TABLE.routes {
             let method = router::name(&route.method).to_owned();
             assert!(documented.contains(&(route.path.clone(), method)), "{}", route.path);
             assert!(route.operation.operation_id.is_some(), "{}", route.path);
@@ -117,7 +121,7 @@ mod tests {
 
     #[test]
     fn every_path_parameter_is_documented() {
-        for route in &router::TABLE.routes {
+        for route in &TABLE.routes {
             let parameters = serde_json::to_value(&route.operation.parameters).unwrap();
             let documented = parameters.to_string();
             for name in route.path.split('/').filter_map(|s| s.strip_prefix('{')) {

@@ -64,8 +64,8 @@ pub(crate) struct Route {
 macro_rules! route {
     ($handler:path, $marker:path, $scope:ident) => {{
         use utoipa::{
-            Path as _,
             __dev::{SchemaReferences as _, Tags as _},
+            Path as _,
         };
         let mut schemas = $crate::router::Schemas::new();
         <$marker>::schemas(&mut schemas);
@@ -92,10 +92,16 @@ macro_rules! routes {
 
 pub(crate) use {route, routes};
 
+/// The routes of one path, by method.
+type Methods = BTreeMap<&'static str, usize>;
+
+/// Parameters of a path, by name.
+pub(crate) type Parameters = Vec<(String, String)>;
+
 /// All routes, and how paths find them.
 pub(crate) struct Table {
     pub routes: Vec<Route>,
-    paths: matchit::Router<BTreeMap<&'static str, usize>>,
+    paths: matchit::Router<Methods>,
 }
 
 /// The one table.
@@ -105,7 +111,7 @@ impl Table {
     /// # Panics
     /// If two routes contradict each other, which a test would have seen.
     fn new(routes: Vec<Route>) -> Self {
-        let mut by_path: BTreeMap<&str, BTreeMap<&'static str, usize>> = BTreeMap::new();
+        let mut by_path: BTreeMap<&str, Methods> = BTreeMap::new();
         for (index, route) in routes.iter().enumerate() {
             by_path.entry(&route.path).or_default().insert(name(&route.method), index);
         }
@@ -119,10 +125,7 @@ impl Table {
     }
 
     /// The methods and parameters of a path; parameters are decoded after matching.
-    pub(crate) fn find(
-        &self,
-        path: &str,
-    ) -> Option<(&BTreeMap<&'static str, usize>, Vec<(String, String)>)> {
+    pub(crate) fn find(&self, path: &str) -> Option<(&Methods, Parameters)> {
         let found = self.paths.at(path).ok()?;
         let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let parameters = found.params.iter().map(|(n, v)| (n.to_owned(), decode(v))).collect();

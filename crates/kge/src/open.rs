@@ -86,5 +86,5 @@ pub(crate) async fn served_model(settings: &Settings, name: &str) -> Result<Serv
     let component = catalog.plugin_bytes(&record.plugin.sha256).await?;
     let model =
         host(settings)?.load(&component)?.configure(record.dim, &record.hyper_parameters)?;
-    Ok(ServedModel::new(record, graph, embeddings, Box::new(model)))
+    Ok(ServedModel::new(record, graph, embeddings, Box::new(model))?)
 }

@@ -1,11 +1,13 @@
 //! The plugins of this repository: they keep the contract, and the sandbox gives what the same
 //! crate gives natively. What is no plugin, or misbehaves, is answered in words.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod hostile;
 
 use std::path::{Path, PathBuf};
 
-use kge_model::{Direction, QueryBatch, QueryGradient, ScoringModel as _};
+use kge_model::{Direction, QueryBatch, QueryGradient, ScoringModel as _, Similarity};
 use kge_plugin::{Host, HostConfig, Limits, Plugin, check};
 use kge_plugin_sdk::Model;
 
@@ -41,6 +43,36 @@ fn the_sandbox_gives_what_the_native_crate_gives() {
     same::<complex::ComplEx>(&load(&host, "complex"));
     same::<distmult::DistMult>(&load(&host, "distmult"));
     same::<transe::TransE>(&load(&host, "transe"));
+}
+
+/// The tail query compared with `t`, and the head query compared with `h`, for rows of two floats.
+fn scores(plugin: &Plugin, dim: usize, [h, r, t]: [[f32; 2]; 3]) -> [f32; 2] {
+    let model = plugin.configure(dim, &Default::default()).unwrap();
+    let similarity = model.layout().similarity;
+    let mut session = model.session().unwrap();
+    [(Direction::Tail, h, t), (Direction::Head, t, h)].map(|(direction, anchor, candidate)| {
+        let (anchors, relations) = (&anchor[..], &r[..]);
+        let batch = QueryBatch { direction, anchors, relations, relation_of: &[0], context: &[] };
+        let mut q = Vec::new();
+        session.query(&batch, &mut q).unwrap();
+        match similarity {
+            Similarity::Dot => q[0] * candidate[0] + q[1] * candidate[1],
+            Similarity::L1 => -(q[0] - candidate[0]).abs() - (q[1] - candidate[1]).abs(),
+            other => panic!("{other:?}"),
+        }
+    })
+}
+
+#[test]
+fn both_directions_give_the_papers_score() {
+    let host = Host::new(HostConfig::default()).unwrap();
+    let rows = [[1.0, 2.0], [3.0, -5.0], [-7.0, 11.0]];
+    // -|1 + 3 + 7| - |2 - 5 - 11|
+    assert_eq!(scores(&load(&host, "transe"), 2, rows), [-25.0; 2]);
+    // 1 * 3 * -7 + 2 * -5 * 11
+    assert_eq!(scores(&load(&host, "distmult"), 2, rows), [-131.0; 2]);
+    // (1 + 2i)(3 - 5i) = 13 + i; its product with conj(-7 + 11i) has the real part -91 + 11
+    assert_eq!(scores(&load(&host, "complex"), 1, rows), [-80.0; 2]);
 }
 
 fn same<M: Model>(plugin: &Plugin) {

@@ -7,7 +7,9 @@ impl From<kge_catalog::Error> for Problem {
         use kge_catalog::Error;
         let words = error.to_string();
         match error {
-            Error::Unknown { what, name, nearest } => Self::unknown(what, &name, nearest.as_deref()),
+            Error::Unknown { what, name, nearest } => {
+                Self::unknown(what, &name, nearest.as_deref())
+            }
             Error::NameTaken { .. } => Self::new(&kind::NAME_TAKEN, words),
             Error::Invalid { what, reason } => match what {
                 "name" => Self::field("/name", reason),

@@ -23,8 +23,12 @@ pub(crate) fn sniff(content_type: Option<&str>, body: &[u8]) -> Result<Format, P
     }
     let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     match essence.to_ascii_lowercase().as_str() {
-        "" | "text/plain" | "application/x-www-form-urlencoded" | "application/octet-stream"
-        | "application/gzip" | "application/zstd" => {
+        ""
+        | "text/plain"
+        | "application/x-www-form-urlencoded"
+        | "application/octet-stream"
+        | "application/gzip"
+        | "application/zstd" => {
             let rdf = text.starts_with(b"<") || text.starts_with(b"_:");
             Ok(if rdf { Format::NTriples } else { Format::Tsv })
         }
@@ -85,7 +89,11 @@ mod tests {
             (Some("application/json"), "a\tb", Some(Format::Json)),
             (Some("image/png"), "a\tb\tc", None),
         ] {
-            assert_eq!(sniff(content_type, body.as_bytes()).ok(), format, "{content_type:?} {body}");
+            assert_eq!(
+                sniff(content_type, body.as_bytes()).ok(),
+                format,
+                "{content_type:?} {body}"
+            );
         }
     }
 

@@ -20,7 +20,11 @@ pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Reply {
 }
 
 /// A JSON reply under another media type.
-pub(crate) fn json_as(media_type: &'static str, status: StatusCode, body: &impl Serialize) -> Reply {
+pub(crate) fn json_as(
+    media_type: &'static str,
+    status: StatusCode,
+    body: &impl Serialize,
+) -> Reply {
     match serde_json::to_vec(body) {
         Ok(text) => bytes(status, media_type, text),
         Err(error) => {

@@ -9,7 +9,7 @@ use hyper::{header, http::request::Parts};
 use serde::de::DeserializeOwned;
 
 use super::{BoxError, Problem, Query, kind};
-use crate::app::App;
+use crate::{app::App, router::Parameters};
 
 /// The body of every request, decompressed.
 pub(crate) type RequestBody = UnsyncBoxBody<Bytes, BoxError>;
@@ -21,7 +21,7 @@ pub(crate) struct Request {
     /// Method, URI, headers.
     pub parts: Parts,
     /// Parameters of the path, decoded.
-    pub path: Vec<(String, String)>,
+    pub path: Parameters,
     /// Parameters of the query, decoded.
     pub query: Query,
     /// What is left of the body; behind a lock only so that requests can be shared by reference.
@@ -77,7 +77,9 @@ impl Request {
     ///
     /// # Errors
     /// 400 with line and column if it is no JSON, with a JSON pointer if it does not fit.
-    pub(crate) async fn optional_json<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Problem> {
+    pub(crate) async fn optional_json<T: DeserializeOwned>(
+        &mut self,
+    ) -> Result<Option<T>, Problem> {
         let body = self.bytes().await?;
         if body.trim_ascii().is_empty() {
             return Ok(None);
@@ -96,7 +98,8 @@ impl Request {
 }
 
 fn too_large(limit: usize) -> Problem {
-    let words = format!("the body is larger than {limit} bytes, the most this server takes at once");
+    let words =
+        format!("the body is larger than {limit} bytes, the most this server takes at once");
     Problem::new(&kind::BODY_TOO_LARGE, words)
 }
 

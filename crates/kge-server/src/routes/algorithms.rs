@@ -10,8 +10,8 @@ use crate::{
     http::{Problem, Request, empty, from_value, json},
     router::{Answer, Route, routes},
     types::{
-        AlgorithmCreated, AlgorithmForm, AlgorithmId, AlgorithmView, FullAlgorithm, NewAlgorithm,
-        OldAlgorithm, PresetView,
+        AlgorithmCreated, AlgorithmId, AlgorithmView, FullAlgorithm, NewAlgorithm, OldAlgorithm,
+        PresetView,
     },
 };
 
@@ -158,10 +158,6 @@ fn view(record: AlgorithmRecord) -> Result<AlgorithmView, Problem> {
 fn full(algorithm: &Value) -> Result<FullAlgorithm, Problem> {
     serde_json::from_value(algorithm.clone()).map_err(|error| Problem::internal(&error))
 }
-
-/// So that the document holds both forms.
-#[allow(dead_code, reason = "names the schema")]
-type Forms = AlgorithmForm;
 
 #[cfg(test)]
 mod tests {

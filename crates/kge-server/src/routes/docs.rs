@@ -12,9 +12,8 @@ use crate::{
     router::{Answer, Route, routes},
 };
 
-static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
-    serde_json::to_vec(&openapi()).map(Bytes::from).unwrap_or_default()
-});
+static DOCUMENT: LazyLock<Bytes> =
+    LazyLock::new(|| serde_json::to_vec(&openapi()).map(Bytes::from).unwrap_or_default());
 
 static PAGE: LazyLock<Arc<utoipa_swagger_ui::Config<'static>>> = LazyLock::new(|| {
     Arc::new(
@@ -57,7 +56,8 @@ async fn reference_file(request: Request) -> Answer {
 }
 
 fn file(name: &str) -> Answer {
-    let file = utoipa_swagger_ui::serve(name, Arc::clone(&PAGE)).map_err(|e| Problem::internal(&e))?;
+    let file =
+        utoipa_swagger_ui::serve(name, Arc::clone(&PAGE)).map_err(|e| Problem::internal(&e))?;
     let file = file.ok_or_else(|| Problem::unknown("file", name, None))?;
     let reply = bytes(StatusCode::OK, &file.content_type, file.bytes.into_owned());
     let reply = with(reply, header::CACHE_CONTROL, "max-age=3600");

@@ -96,8 +96,14 @@ async fn readiness(app: &App) -> Reply {
         let alive = app.jobs.workers().await.unwrap_or_default();
         let runs = |kind: Kind| alive.iter().any(|worker| worker.kinds.contains(&kind));
         let queued = Filter { state: Some(State::Queued), ..Filter::default() };
-        let mut waiting: Vec<Kind> =
-            app.jobs.tasks(queued, None, 100).await.unwrap_or_default().iter().map(|t| t.kind).collect();
+        let mut waiting: Vec<Kind> = app
+            .jobs
+            .tasks(queued, None, 100)
+            .await
+            .unwrap_or_default()
+            .iter()
+            .map(|t| t.kind)
+            .collect();
         waiting.dedup();
         for kind in waiting.into_iter().filter(|&kind| !runs(kind)) {
             let words = format!("a {kind:?} task is queued, but no worker runs such tasks");

@@ -84,8 +84,7 @@ async fn names(
     .await?;
     let end = start.saturating_add(limit);
     let path = format!("{}/datasets/{id}/{what}", request.app.prefix);
-    let link =
-        (limit > 0 && end < total).then(|| next(&path, &request.query, &end.to_string()));
+    let link = (limit > 0 && end < total).then(|| next(&path, &request.query, &end.to_string()));
     Ok((views, link))
 }
 

@@ -12,9 +12,7 @@ use crate::{
     http::{Problem, Request, json, kind},
     router::{Answer, Route, routes},
     served::blocking,
-    types::{
-        PredictAsked, PredictView, Prediction, RankView, ScoreAsked, ScoreView, ScoredTriple,
-    },
+    types::{PredictAsked, PredictView, Prediction, RankView, ScoreAsked, ScoreView, ScoredTriple},
 };
 
 pub(super) fn routes() -> Vec<Route> {

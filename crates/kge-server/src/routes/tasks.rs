@@ -55,9 +55,10 @@ async fn list_tasks(request: Request) -> Answer {
         tasks.iter().map(|task| TaskEnvelope { task: TaskView::new(task, false) }).collect();
     let reply = json(StatusCode::OK, &views);
     let path = format!("{}/tasks", request.app.prefix);
-    Ok(last.map(|last| next(&path, query, &last)).into_iter().fold(reply, |reply, link| {
-        with(reply, header::LINK, &link)
-    }))
+    Ok(last
+        .map(|last| next(&path, query, &last))
+        .into_iter()
+        .fold(reply, |reply, link| with(reply, header::LINK, &link)))
 }
 
 /// Get a task
@@ -166,8 +167,7 @@ async fn cancel_task(request: Request) -> Answer {
     if task.state == State::Cancelled {
         return Ok(empty(StatusCode::NO_CONTENT));
     }
-    let reply =
-        json(StatusCode::ACCEPTED, &TaskEnvelope { task: TaskView::new(&task, false) });
+    let reply = json(StatusCode::ACCEPTED, &TaskEnvelope { task: TaskView::new(&task, false) });
     let reply = with(reply, header::RETRY_AFTER, "1");
     Ok(with(reply, header::LOCATION, &format!("{}/tasks/{}", request.app.prefix, task.id)))
 }

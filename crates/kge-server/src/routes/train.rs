@@ -58,9 +58,8 @@ async fn train(mut request: Request) -> Answer {
     algorithm.seed = body.seed.unwrap_or(algorithm.seed);
     algorithm.epochs = body.epochs.unwrap_or(algorithm.epochs);
     if !new_form && !ignore_status && view(app, &dataset).await?.status & 2 != 0 {
-        let words = format!(
-            "dataset {id} is trained already; ?ignore_status=true trains another model"
-        );
+        let words =
+            format!("dataset {id} is trained already; ?ignore_status=true trains another model");
         return Err(Problem::new(&kind::CONFLICT, words));
     }
     if dataset.counts.train == 0 {

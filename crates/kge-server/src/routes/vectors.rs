@@ -72,9 +72,9 @@ pub(super) fn find_entity(
 ) -> Result<EntityId, Problem> {
     let canonical = normalise(dataset.dataset_type, Position::Entity, name);
     let graph = &served.graph;
-    graph.entity(&canonical).ok_or_else(|| {
-        Problem::unknown("entity", name, graph.entities().nearest(&canonical))
-    })
+    graph
+        .entity(&canonical)
+        .ok_or_else(|| Problem::unknown("entity", name, graph.entities().nearest(&canonical)))
 }
 
 /// The relation a question names.
@@ -88,7 +88,7 @@ pub(super) fn find_relation(
 ) -> Result<RelationId, Problem> {
     let canonical = normalise(dataset.dataset_type, Position::Relation, name);
     let graph = &served.graph;
-    graph.relation(&canonical).ok_or_else(|| {
-        Problem::unknown("relation", name, graph.relations().nearest(&canonical))
-    })
+    graph
+        .relation(&canonical)
+        .ok_or_else(|| Problem::unknown("relation", name, graph.relations().nearest(&canonical)))
 }

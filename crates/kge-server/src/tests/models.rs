@@ -21,7 +21,10 @@ fn every_training_is_a_model_and_the_promoted_one_answers() {
 
     let models = server.get(&format!("/datasets/{id}/models")).json();
     assert_eq!(models.as_array().unwrap().len(), 2);
-    assert_eq!((&models[0]["model"]["id"], &models[0]["model"]["promoted"]), (&json!(first), &json!(true)));
+    assert_eq!(
+        (&models[0]["model"]["id"], &models[0]["model"]["promoted"]),
+        (&json!(first), &json!(true))
+    );
     assert_eq!(server.get(&format!("/models/{second}")).json(), models[1]);
 
     let promoted = server.post(&format!("/models/{second}/promote"), "");
@@ -29,7 +32,9 @@ fn every_training_is_a_model_and_the_promoted_one_answers() {
     assert_eq!(row(), json!([5.0, 5.0]));
     assert_eq!(server.delete(&format!("/models/{second}")).status, 204);
     assert_eq!(row(), json!([1.0, 0.0]));
-    for path in [format!("/models/{second}"), format!("/models/{second}/history"), "/models/x".into()] {
+    for path in
+        [format!("/models/{second}"), format!("/models/{second}/history"), "/models/x".into()]
+    {
         assert_eq!(server.get(&path).status, 404, "{path}");
     }
 }
@@ -59,7 +64,9 @@ fn a_model_is_loaded_once_for_all_who_wait() {
     server.model(id, 2, &rows());
     std::thread::scope(|scope| {
         let asks: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| server.get(&format!("/datasets/{id}/similar_entities/ann")).status))
+            .map(|_| {
+                scope.spawn(|| server.get(&format!("/datasets/{id}/similar_entities/ann")).status)
+            })
             .collect();
         for ask in asks {
             assert_eq!(ask.join().unwrap(), 200);

@@ -29,7 +29,7 @@ fn similar_entities_in_every_form() {
         ("GET", format!("{path}/ann?limit=2"), ""),
         ("GET", format!("{path}?entity=ann&limit=2"), ""),
         ("POST", format!("{path}?limit=2&search_k=&use_cache=true"), &ann),
-        ("POST", format!("//datasets/1/similar_entities/?limit=2"), &ann),
+        ("POST", "//datasets/1/similar_entities/?limit=2".to_owned(), &ann),
         ("POST", format!("{path}?limit=2"), &vector),
     ] {
         let reply = server.send(method, &path, &[("Content-Type", "text/plain")], body);
@@ -61,8 +61,20 @@ fn what_cannot_be_asked_is_refused_as_old_clients_expect() {
     server.dataset(&PEOPLE);
     for (method, path, body, status, words) in [
         ("POST", "/datasets/1/similar_entities", "{}", 400, "entity"),
-        ("POST", "/datasets/1/similar_entities", r#"{"entity":{"value":"a","type":"x"}}"#, 400, "type"),
-        ("POST", "/datasets/1/similar_entities", r#"{"entity":{"value":[1],"type":"embedding"}}"#, 400, "2"),
+        (
+            "POST",
+            "/datasets/1/similar_entities",
+            r#"{"entity":{"value":"a","type":"x"}}"#,
+            400,
+            "type",
+        ),
+        (
+            "POST",
+            "/datasets/1/similar_entities",
+            r#"{"entity":{"value":[1],"type":"embedding"}}"#,
+            400,
+            "2",
+        ),
         ("GET", "/datasets/1/similar_entities", "", 400, "entity"),
         ("GET", "/datasets/1/similar_entities/ann?limit=x", "", 400, "limit"),
         ("GET", "/datasets/1/similar_entities/anm", "", 404, "\"ann\""),
@@ -78,7 +90,13 @@ fn what_cannot_be_asked_is_refused_as_old_clients_expect() {
         ("POST", "/datasets/1/distance", r#"{"distance": ["ann", "bop"]}"#, 404, "\"bob\""),
         ("POST", "/datasets/1/predict", r#"{"head": "ann"}"#, 400, "two of"),
         ("POST", "/datasets/1/predict", r#"{"head": "ann", "tail": "bob"}"#, 422, "not supported"),
-        ("POST", "/datasets/1/predict", r#"{"head": "ann", "relation": "lakes"}"#, 404, "\"likes\""),
+        (
+            "POST",
+            "/datasets/1/predict",
+            r#"{"head": "ann", "relation": "lakes"}"#,
+            404,
+            "\"likes\"",
+        ),
         ("POST", "/datasets/1/score", r#"{"triples": [["ann", "likes"]]}"#, 400, "triples/0"),
         ("POST", "/datasets/1/score", r#"{"triples": [["ann", "likes", "eve"]]}"#, 404, "eve"),
     ] {

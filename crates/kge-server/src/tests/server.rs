@@ -50,11 +50,8 @@ impl Server {
         let listener = runtime.block_on(crate::bind(&config)).unwrap();
         let address = listener.address();
         let (stop, stopped) = oneshot::channel();
-        let services = Services {
-            catalog: catalog.clone(),
-            jobs: Arc::clone(&jobs),
-            host: Arc::clone(&host),
-        };
+        let services =
+            Services { catalog: catalog.clone(), jobs: Arc::clone(&jobs), host: Arc::clone(&host) };
         runtime.spawn(crate::serve(listener, config, services, async {
             let _ = stopped.await;
         }));
@@ -134,10 +131,7 @@ impl Server {
             let mut bytes = Vec::new();
             let digest = embeddings.write(model.layout(), &mut bytes).unwrap();
             let id = self.catalog.reserve_model(DatasetId(dataset)).await.unwrap();
-            self.catalog
-                .write_part(id, 1, "embeddings.safetensors", bytes.into())
-                .await
-                .unwrap();
+            self.catalog.write_part(id, 1, "embeddings.safetensors", bytes.into()).await.unwrap();
             let history = "{\"epoch\":1,\"loss\":2.5}\n{\"epoch\":2,\"loss\":1.5}\n";
             self.catalog.write_part(id, 1, "history.jsonl", history.into()).await.unwrap();
             let record = ModelRecord {

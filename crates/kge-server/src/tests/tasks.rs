@@ -94,11 +94,8 @@ fn a_failed_task_says_why_and_clears_its_bits() {
     let (server, id) = ready();
     server.post(&format!("/datasets/{id}/train?algorithm=1"), "");
     let claim = server.claim();
-    let failure = Failure {
-        kind: "plugin".into(),
-        message: "transe: out of fuel".into(),
-        retryable: false,
-    };
+    let failure =
+        Failure { kind: "plugin".into(), message: "transe: out of fuel".into(), retryable: false };
     server.runtime.block_on(server.jobs.fail(claim.task.id, claim.token, failure)).unwrap();
     let over = server.get("/tasks/1");
     assert_eq!((over.status, &over.json()["task"]["state"]), (200, &json!("FAILURE")));
@@ -212,8 +209,7 @@ fn events_are_followed_and_taken_up_again() {
     assert_eq!(all.header("content-encoding"), "");
     let text = all.text();
     assert!(text.contains("event: log\ndata: {") && text.contains("hello"), "{text}");
-    let ids: Vec<u64> =
-        text.lines().filter_map(|l| l.strip_prefix("id: ")?.parse().ok()).collect();
+    let ids: Vec<u64> = text.lines().filter_map(|l| l.strip_prefix("id: ")?.parse().ok()).collect();
     assert!(ids.windows(2).all(|pair| pair[0] < pair[1]) && ids.len() >= 2, "{text}");
 
     let after = |last: u64| {

@@ -7,7 +7,14 @@ use super::Server;
 #[test]
 fn paths_tolerate_slashes_and_a_prefix() {
     let server = Server::start_with(|config| config.path_prefix = Some("/api/".into()));
-    for path in ["/datasets", "//datasets", "/datasets/", "//datasets//", "/api/datasets", "/api//datasets/"] {
+    for path in [
+        "/datasets",
+        "//datasets",
+        "/datasets/",
+        "//datasets//",
+        "/api/datasets",
+        "/api//datasets/",
+    ] {
         assert_eq!(server.get(path).status, 200, "{path}");
     }
     let made = server.post("/api/datasets", "{}");

@@ -21,12 +21,28 @@ pub(crate) struct NewAlgorithm {
 /// An algorithm, in either form.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
-#[allow(dead_code, reason = "only its schema is used: bodies are read form by form, for better errors")]
+#[allow(
+    dead_code,
+    reason = "only its schema is used: bodies are read form by form, for better errors"
+)]
 pub(crate) enum AlgorithmForm {
     /// Everything about it.
     Full(Box<FullAlgorithm>),
     /// TransE, by three numbers.
     Old(OldAlgorithm),
+}
+
+/// Which algorithm to train by.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) enum AlgorithmChoice {
+    /// A stored algorithm's number.
+    Number(u64),
+    /// A preset's name.
+    Preset(String),
+    /// A whole algorithm.
+    Form(AlgorithmForm),
 }
 
 /// TransE (L1, unit-length entities), margin ranking, Adagrad 0.1; at least two members.
@@ -61,7 +77,6 @@ fn eighty() -> usize {
 
 /// A scoring model and the recipe it is trained by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 #[schema(as = Algorithm, example = json!({
     "plugin": "complex", "dim": 64, "reciprocal": true, "regime": "1vsall", "loss": "softmax",
     "optimiser": {"adagrad": {"learning_rate": 0.1}}, "regulariser": {"n3": {"weight": 0.01}},

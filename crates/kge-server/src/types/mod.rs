@@ -8,8 +8,8 @@ mod task;
 mod triples;
 
 pub(crate) use algorithm::{
-    AlgorithmCreated, AlgorithmForm, AlgorithmId, AlgorithmView, FullAlgorithm, NewAlgorithm,
-    OldAlgorithm, PresetView,
+    AlgorithmCreated, AlgorithmId, AlgorithmView, FullAlgorithm, NewAlgorithm, OldAlgorithm,
+    PresetView,
 };
 pub(crate) use dataset::{
     DatasetCreated, DatasetEnvelope, DatasetId, DatasetView, EditDataset, NameEnvelope, NameView,

@@ -143,7 +143,7 @@ pub(crate) struct DebugView {
 pub(crate) struct TrainAsked {
     /// A stored algorithm's number, a preset's name, or a whole algorithm.
     #[serde(default)]
-    #[schema(value_type = Option<super::algorithm::AlgorithmForm>)]
+    #[schema(value_type = Option<super::algorithm::AlgorithmChoice>)]
     pub algorithm: Option<Value>,
     /// Another seed than the algorithm's.
     pub seed: Option<u64>,
@@ -221,8 +221,7 @@ impl TaskView {
                 kind: failure.kind.clone(),
             }),
             result: task.result.clone(),
-            debug: debug
-                .then(|| DebugView { id, celery_uuid: id.to_string(), next: None }),
+            debug: debug.then(|| DebugView { id, celery_uuid: id.to_string(), next: None }),
             attempts: task.attempts.len(),
             worker: task.attempts.last().map(|attempt| attempt.worker.to_string()),
             cancel_requested: task.cancel_requested,

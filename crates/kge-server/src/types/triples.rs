@@ -8,7 +8,10 @@ use utoipa::ToSchema;
 #[schema(example = json!({"triples": [
     {"subject": {"value": "Q42"}, "predicate": {"value": "P106"}, "object": {"value": "Q36180"}}
 ]}))]
-#[allow(dead_code, reason = "only its schema is used: kge-graph reads triples, with line and column")]
+#[allow(
+    dead_code,
+    reason = "only its schema is used: kge-graph reads triples, with line and column"
+)]
 pub(crate) struct TriplesForm {
     /// The triples.
     pub triples: Vec<TripleNames>,

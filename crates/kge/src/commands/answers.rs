@@ -39,17 +39,18 @@ pub(super) fn predictions(
 pub(super) async fn similar(settings: &Settings, args: &cli::Similar, json: bool) -> Result {
     let model = open::served_model(settings, &args.model).await?;
     let id = entity(&model.graph, &args.entity)?;
-    let neighbours = neighbours(&model, id, args.k);
+    let neighbours = neighbours(&model, id, args.k)?;
     print(json, &neighbours, |neighbour| {
         let distance = neighbour["distance"].as_f64().unwrap_or(f64::NAN);
         format!("{distance:>10.4}  {}", text(neighbour))
     })
 }
 
-pub(super) fn neighbours(model: &ServedModel, id: EntityId, k: usize) -> Vec<Value> {
-    let neighbours = model.similar(model.embeddings.entity(id.0), k);
+pub(super) fn neighbours(model: &ServedModel, id: EntityId, k: usize) -> Result<Vec<Value>> {
+    let neighbours = model.similar(model.embeddings.entity(id.0), k)?;
     let name = |id: EntityId| model.graph.entities().name(id.0);
-    neighbours.iter().map(|n| json!({ "entity": name(n.entity), "distance": n.distance })).collect()
+    let row = |n: &kge_search::Neighbour| json!({ "entity": name(n.entity), "distance": n.distance });
+    Ok(neighbours.iter().map(row).collect())
 }
 
 pub(super) async fn score(settings: &Settings, args: &cli::Score, json: bool) -> Result {

@@ -152,8 +152,8 @@ fn metered<T>(name: &'static str, threads: usize, work: impl FnOnce(&Control<'_>
 fn recipe(args: &cli::Train) -> Result<Algorithm> {
     let mut algorithm = match (&args.preset, &args.algorithm) {
         (Some(name), _) => kge_embed::preset(name).ok_or_else(|| {
-            let known: Vec<_> = kge_embed::preset_names().into_iter().collect();
-            Failure::usage(format!("there is no preset \"{name}\"; known: {}", known.join(", ")))
+            let known = kge_embed::preset_names().join(", ");
+            Failure::usage(format!("there is no preset \"{name}\"; known: {known}"))
         })?,
         (None, Some(file)) => {
             let text = std::fs::read_to_string(file)
