@@ -49,7 +49,8 @@ pub(super) async fn similar(settings: &Settings, args: &cli::Similar, json: bool
 pub(super) fn neighbours(model: &ServedModel, id: EntityId, k: usize) -> Result<Vec<Value>> {
     let neighbours = model.similar(model.embeddings.entity(id.0), k)?;
     let name = |id: EntityId| model.graph.entities().name(id.0);
-    let row = |n: &kge_search::Neighbour| json!({ "entity": name(n.entity), "distance": n.distance });
+    let row =
+        |n: &kge_search::Neighbour| json!({ "entity": name(n.entity), "distance": n.distance });
     Ok(neighbours.iter().map(row).collect())
 }
 

@@ -89,7 +89,7 @@ async fn say(settings: &Settings, report: &serde_json::Value, began: Instant) ->
     }
     for country in ABOUT {
         let Some(id) = entity_ending(&model, country) else { continue };
-        let near = answers::neighbours(&model, id, 6);
+        let near = answers::neighbours(&model, id, 6)?;
         let names: Vec<_> =
             near.iter().skip(1).filter_map(|n| n["entity"].as_str()).map(short).collect();
         println!("\nMost like {country}: {}", names.join(", "));
