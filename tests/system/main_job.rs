@@ -25,7 +25,7 @@ fn fb15k_237_is_trained_by_rest_and_survives_a_kill() {
     assert!(mrr > 0.15, "filtered test MRR {mrr}");
     let question = format!("/datasets/{dataset}/similar_entities/%2Fm%2F027rn?limit=5");
     let similar = house.get(&question);
-    assert_eq!(similar["similar_entities"]["response"].as_array().unwrap().len(), 5);
+    assert_eq!(similar["similar_entities"]["response"].as_array().unwrap().len(), 6);
 
     house.kill();
     let house = House::open(folder.path());

@@ -73,7 +73,7 @@ impl Request {
         }
     }
 
-    /// The body as JSON, whatever its content type; `None` if it is empty.
+    /// The body as JSON, whatever its content type; `None` if it is empty or `null`.
     ///
     /// # Errors
     /// 400 with line and column if it is no JSON, with a JSON pointer if it does not fit.
@@ -84,7 +84,7 @@ impl Request {
         if body.trim_ascii().is_empty() {
             return Ok(None);
         }
-        from_json(&body).map(Some)
+        from_json(&body)
     }
 
     /// The body as JSON, whatever its content type.
