@@ -25,6 +25,7 @@ fn fb15k_237_is_trained_by_rest_and_survives_a_kill() {
     assert!(mrr > 0.15, "filtered test MRR {mrr}");
     let question = format!("/datasets/{dataset}/similar_entities/%2Fm%2F027rn?limit=5");
     let similar = house.get(&question);
+    // The limit leaves out the entity itself, which comes first.
     assert_eq!(similar["similar_entities"]["response"].as_array().unwrap().len(), 6);
 
     house.kill();
