@@ -21,7 +21,7 @@ pub(crate) struct Parameters {
     relation_state: Vec<f32>,
     steps: u64,
     relations: Contributions,
-    places: Vec<(usize, usize, u32)>,
+    places: Vec<(usize, usize)>,
 }
 
 /// How one row is moved.
@@ -137,7 +137,7 @@ impl Parameters {
         queries.iter().for_each(|query| uses[query.relation as usize] += 1);
         for (relation, chunk, place) in rows.relations() {
             self.relations.push(relation, self.places.len() as u32);
-            self.places.push((chunk, place, relation));
+            self.places.push((chunk, place));
         }
         self.relations.group();
         let width = self.embeddings.relation_width;
@@ -150,7 +150,7 @@ impl Parameters {
             |index, row, state, _| {
                 with_scratch(width, |gradient| {
                     for source in relations.sources(index) {
-                        let (chunk, place, _) = places[source];
+                        let (chunk, place) = places[source];
                         kge_kernels::row::add(gradient, rows.relation_gradient(chunk, place));
                     }
                     penalty.add(gradient, row, uses[relations.rows()[index] as usize]);

@@ -1,3 +1,5 @@
+//! Appending: counts, races with sealing, damage.
+
 use super::*;
 use crate::scratch::{Scratch, create, lines, removals, triples};
 

@@ -1,3 +1,5 @@
+//! Datasets: names, races, deletion.
+
 use kge_graph::Split;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Models: fencing, promotion, deletion.
+
 use std::collections::BTreeMap;
 
 use kge_model::{Constraint, Direction, Initialiser, Layout, PluginRef, Similarity};
