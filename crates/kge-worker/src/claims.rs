@@ -8,7 +8,11 @@ use kge_plugin::Host;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, Result, attempt, presence};
+use crate::{
+    Error, Result,
+    abilities::{self, Abilities},
+    attempt, presence,
+};
 
 /// How a worker works.
 #[derive(Clone, Debug)]
@@ -60,6 +64,7 @@ pub(crate) struct Context {
     pub(crate) host: Arc<Host>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) held: presence::Held,
+    pub(crate) abilities: Abilities,
 }
 
 /// Works until `shutdown`: then claims no more, stops its tasks at their next batch, hands them
@@ -83,6 +88,7 @@ pub async fn run(
         host,
         shutdown: shutdown.clone(),
         held: presence::Held::default(),
+        abilities: Abilities::default(),
     });
     presence::enter(&context).await?;
     tracing::info!(worker = %context.worker, kinds = ?context.config.kinds, "worker is ready");
@@ -115,7 +121,7 @@ async fn slot(context: Arc<Context>) -> Result<()> {
         let claimant = Claimant {
             worker: context.worker.clone(),
             kinds: context.config.kinds.clone(),
-            features: Vec::new(),
+            features: context.abilities.offers(),
             nonce,
             lease: context.config.lease,
         };
@@ -132,6 +138,11 @@ async fn slot(context: Arc<Context>) -> Result<()> {
                 }
             }
             Ok(None) => {
+                match abilities::learn(&context).await {
+                    Ok(true) => continue,
+                    Ok(false) => {}
+                    Err(error) => tracing::warn!(%error, "could not ask what is out of reach"),
+                }
                 let wait = context.jobs.wait_for_work(Duration::from_secs(5));
                 tokio::select! {
                     () = shutdown.cancelled() => {}

@@ -168,11 +168,18 @@ impl Server {
         self.claim_with(2)
     }
 
+    /// What some task or other needs: a test's worker can do them all.
+    fn needs_of_all(&self) -> Vec<String> {
+        let tasks = self.jobs.tasks(kge_jobs::Filter::default(), None, 1000);
+        let tasks = self.runtime.block_on(tasks).unwrap();
+        tasks.into_iter().flat_map(|task| task.needs.features).collect()
+    }
+
     fn claim_with(&self, nonce: u64) -> Claim {
         let claimant = Claimant {
             worker: WorkerId("test-worker".into()),
             kinds: vec![Kind::Train],
-            features: Vec::new(),
+            features: self.needs_of_all(),
             nonce,
             lease: std::time::Duration::from_secs(30),
         };
