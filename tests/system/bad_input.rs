@@ -80,3 +80,19 @@ fn unknown_names_on_the_command_line_come_with_the_nearest() {
     let errors = String::from_utf8(train.stderr).unwrap();
     assert!(errors.contains("\"capitols\"; did you mean \"capitals\"?"), "{errors}");
 }
+
+#[test]
+fn a_public_address_without_keys_is_refused_and_with_one_asks_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = ["serve", "--no-worker", "--listen", "0.0.0.0:0"];
+    let output = kge(folder.path(), &serve);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("kge key create") && errors.contains("--keys off"), "{errors}");
+
+    let made = kge(folder.path(), &["--data", "data", "key", "create", "--name", "me"]);
+    let key = String::from_utf8(made.stdout).unwrap();
+    let house = House::open_with(folder.path(), &[("KGE_KEYS", "required")]);
+    assert_eq!(house.send("GET", "/datasets", None, Vec::new()).0, 401);
+    assert_eq!(house.send_with_key(key.trim(), "/datasets").0, 200);
+}

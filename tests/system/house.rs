@@ -60,10 +60,18 @@ impl House {
     }
 
     pub(crate) fn open_with(folder: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::open_with_plugins(folder, &plugins(), environment)
+    }
+
+    pub(crate) fn open_with_plugins(
+        folder: &Path,
+        plugins: &Path,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut child = Command::new(KGE)
             .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data", "data"])
             .arg("--plugins")
-            .arg(plugins())
+            .arg(plugins)
             .envs(environment.iter().copied())
             .current_dir(folder)
             .stdout(Stdio::piped())
@@ -79,6 +87,15 @@ impl House {
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; how long it took to end.
+    pub(crate) fn terminate(mut self) -> Duration {
+        let began = Instant::now();
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(self.child.wait().unwrap().success());
+        began.elapsed()
     }
 
     pub(crate) fn get(&self, path: &str) -> Value {
@@ -120,6 +137,15 @@ impl House {
         let mut text = String::new();
         answer.body_mut().as_reader().read_to_string(&mut text).unwrap();
         (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// GET with a key.
+    pub(crate) fn send_with_key(&self, key: &str, path: &str) -> (u16, Value) {
+        let answer = ureq::get(format!("{}{path}", self.address))
+            .header("authorization", format!("Bearer {key}"))
+            .call();
+        let mut answer = answer.unwrap();
+        (answer.status().as_u16(), answer.body_mut().read_json().unwrap())
     }
 
     /// A dataset with the folder's three splits.
@@ -167,6 +193,20 @@ impl House {
             }
             assert!(!["SUCCESS", "FAILURE", "REVOKED"].contains(&state), "{body}");
             assert!(began.elapsed() < patience, "task {task} took too long: {body}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// The worker's id, once it is there.
+    pub(crate) fn until_worker(&self, patience: Duration) -> Value {
+        let began = Instant::now();
+        loop {
+            let workers = self.get("/workers");
+            let worker = workers.pointer("/0/worker").unwrap_or(&workers[0]);
+            if worker["id"].is_string() {
+                return worker["id"].clone();
+            }
+            assert!(began.elapsed() < patience, "no worker: {workers}");
             std::thread::sleep(Duration::from_millis(100));
         }
     }

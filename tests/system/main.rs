@@ -9,3 +9,4 @@ mod crash;
 mod house;
 mod main_job;
 mod same_bytes;
+mod tasks;

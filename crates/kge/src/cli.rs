@@ -2,8 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use kge_catalog::Scope;
 use kge_graph::{Split, read::Format};
+use serde::{Deserialize, Serialize};
 
 /// Knowledge-graph embeddings, from triples to answers.
 #[derive(Debug, Parser)]
@@ -94,6 +96,9 @@ pub(crate) enum Command {
     /// Tasks of the queue
     #[command(subcommand)]
     Tasks(Tasks),
+    /// Keys, for servers that ask for them
+    #[command(subcommand)]
+    Key(Key),
     /// The OpenAPI document of the REST API
     Openapi,
     /// Print the effective settings, or check a file of settings
@@ -133,9 +138,29 @@ pub(crate) struct Serve {
     /// Start no worker
     #[arg(long)]
     pub no_worker: bool,
+    /// Whether requests must show a key: always, never, or unless only this host can reach it
+    /// [default: auto]
+    #[arg(long, value_name = "WHEN", env = "KGE_KEYS", hide_env_values = true)]
+    pub keys: Option<AskForKeys>,
+    /// A file with the first key, which may do everything
+    #[arg(long, value_name = "FILE", env = "KGE_INITIAL_KEY_FILE", hide_env_values = true)]
+    pub initial_key_file: Option<PathBuf>,
     /// Seconds the worker's lease runs without a sign of life [default: 30]
     #[arg(long, value_name = "SECONDS", env = "KGE_LEASE", hide_env_values = true)]
     pub lease: Option<u64>,
+}
+
+/// When a server asks for keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AskForKeys {
+    /// Unless it listens on a loopback address
+    #[default]
+    Auto,
+    /// Always
+    Required,
+    /// Never: who can reach it may do everything
+    Off,
 }
 
 #[derive(Debug, Args)]
@@ -310,6 +335,37 @@ pub(crate) enum Plugin {
         /// Where the components go
         #[arg(long, default_value = "plugins/components")]
         out: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  kge key create --name ci --scopes write,train --days 90
+  kge key create --name shop --datasets products    may read one dataset
+  curl -H \"Authorization: Bearer $KEY\" https://kge.example/datasets")]
+pub(crate) enum Key {
+    /// Make a key and print it, once
+    Create {
+        /// Whom or what it is for
+        #[arg(long)]
+        name: String,
+        /// What it may do: read, write, train, admin
+        #[arg(long, value_delimiter = ',', default_value = "read")]
+        scopes: Vec<Scope>,
+        /// The only datasets it may touch, by id or name [default: all]
+        #[arg(long, value_delimiter = ',')]
+        datasets: Vec<String>,
+        /// Days until it ends [default: never]
+        #[arg(long)]
+        days: Option<u32>,
+    },
+    /// All keys, and when they were last used
+    List,
+    /// Take a key back
+    Revoke {
+        /// Its id, as `kge key list` shows it
+        id: String,
     },
 }
 

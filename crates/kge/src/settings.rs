@@ -7,7 +7,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{cli::Common, commands::Failure};
+use crate::{
+    cli::{AskForKeys, Common},
+    commands::Failure,
+};
 
 /// The effective settings; what `kge config` prints and a settings file may hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +44,14 @@ pub(crate) struct Server {
     pub cors_origins: Vec<String>,
     /// Host names it answers to beside loopback ones.
     pub allowed_hosts: Vec<String>,
+    /// Whether requests must show a key.
+    pub keys: AskForKeys,
+    /// Bytes of a body that are taken at once; triples beyond it are imported by a task.
+    pub body_limit: usize,
+    /// Bytes of a body of triples that are kept for an import task.
+    pub upload_limit: u64,
+    /// Seconds a request may stand still.
+    pub request_timeout: u64,
 }
 
 /// `[worker]`.
@@ -74,6 +85,10 @@ impl Default for Server {
             path_prefix: String::new(),
             cors_origins: Vec::new(),
             allowed_hosts: Vec::new(),
+            keys: AskForKeys::Auto,
+            body_limit: 64 << 20,
+            upload_limit: 64 << 30,
+            request_timeout: 300,
         }
     }
 }

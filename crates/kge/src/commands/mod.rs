@@ -4,6 +4,7 @@ mod answers;
 mod demo;
 mod import;
 mod info;
+mod key;
 mod lists;
 mod plugin;
 mod progress;
@@ -67,6 +68,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Command::Dataset(args) => lists::datasets(&settings, args, json).await,
         Command::Model(args) => lists::models(&settings, args, json).await,
         Command::Tasks(args) => lists::tasks(&settings, args, json).await,
+        Command::Key(args) => key::key(&settings, args, json).await,
         Command::Openapi => info::openapi(),
         Command::Config(_) => Ok(()),
         Command::Health(args) => info::health(&args, json),
