@@ -1,6 +1,9 @@
 //! What users get wrong, and what they are told.
 
-use std::process::Command;
+use std::{
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    process::Command,
+};
 
 use serde_json::json;
 
@@ -52,6 +55,39 @@ fn a_data_directory_that_cannot_be_written_is_one_line() {
     let told = errors.lines().filter(|line| line.starts_with("error: ")).count();
     assert_eq!(told, 1, "{errors}");
     assert!(errors.contains("data"), "{errors}");
+}
+
+#[test]
+fn a_volume_of_another_user_is_a_line_with_both_uids_and_the_fix() {
+    let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    if !is_root {
+        // Only root may become somebody else.
+        assert!(std::env::var_os("CI").is_none(), "CI runs as root");
+        eprintln!("skipped: not root");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    // The build's own folder may be closed to others.
+    let program = folder.path().join("kge");
+    std::fs::copy(KGE, &program).unwrap();
+    let output = Command::new("setpriv")
+        .args(["--reuid", "1001", "--regid", "100", "--clear-groups"])
+        .arg(program)
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(&data)
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{errors}");
+    let lines: Vec<_> = errors.lines().collect();
+    assert_eq!(lines.len(), 1, "{errors}");
+    for words in [data.to_str().unwrap(), "UID 0", "UID 1001", "chown -R 1001"] {
+        assert!(lines[0].contains(words), "{errors}");
+    }
 }
 
 #[test]

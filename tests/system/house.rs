@@ -60,21 +60,36 @@ impl House {
     }
 
     pub(crate) fn open_with(folder: &Path, environment: &[(&str, &str)]) -> Self {
-        Self::open_with_plugins(folder, &plugins(), environment)
+        Self::start(folder, &[], environment, Stdio::inherit())
     }
 
-    pub(crate) fn open_with_plugins(
+    pub(crate) fn open_without_worker(folder: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::start(folder, &["--no-worker"], environment, Stdio::inherit())
+    }
+
+    /// What it says beside its answers goes to `log`.
+    pub(crate) fn open_logged(
         folder: &Path,
-        plugins: &Path,
         environment: &[(&str, &str)],
+        log: impl Into<Stdio>,
+    ) -> Self {
+        Self::start(folder, &[], environment, log)
+    }
+
+    fn start(
+        folder: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        log: impl Into<Stdio>,
     ) -> Self {
         let mut child = Command::new(KGE)
             .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data", "data"])
-            .arg("--plugins")
-            .arg(plugins)
+            .args(arguments)
+            .env("KGE_PLUGINS", plugins())
             .envs(environment.iter().copied())
             .current_dir(folder)
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -146,6 +161,20 @@ impl House {
             .call();
         let mut answer = answer.unwrap();
         (answer.status().as_u16(), answer.body_mut().read_json().unwrap())
+    }
+
+    /// The body of an endless answer.
+    pub(crate) fn stream(&self, path: &str) -> impl Read + Send + use<> {
+        let answer = ureq::get(format!("{}{path}", self.address)).call().unwrap();
+        answer.into_body().into_reader()
+    }
+
+    /// One header of the answer to a GET.
+    pub(crate) fn header(&self, path: &str, name: &str) -> Option<String> {
+        let agent: ureq::Agent =
+            ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let answer = agent.get(format!("{}{path}", self.address)).call().unwrap();
+        answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
     }
 
     /// A dataset with the folder's three splits.

@@ -23,7 +23,7 @@ fn a_plugin_that_traps_fails_its_task_and_not_the_worker() {
         .output()
         .unwrap();
     assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
-    let house = House::open_with_plugins(folder.path(), &plugins, &[]);
+    let house = House::open_with(folder.path(), &[("KGE_PLUGINS", plugins.to_str().unwrap())]);
     house.post("/datasets?dataset_type=0", &json!({ "name": "a", "description": "" }));
     house.post("/datasets/1/triples", &json!([["a", "r", "b"], ["b", "r", "c"]]));
     let worker = house.until_worker(SOON);

@@ -3,7 +3,7 @@
 use crate::{State, TaskId};
 
 /// One error for every job store.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such task.
     #[error("there is no task {0}")]
@@ -29,6 +29,14 @@ pub enum Error {
         /// What is wrong and what to do.
         reason: String,
     },
+    /// The store is there, but will not serve as it is addressed; waiting does not help.
+    #[error("job store {location}: {reason}")]
+    Refused {
+        /// Where it is: a URL without secrets.
+        location: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
     /// The store was written by a newer release.
     #[error(
         "job store {location} has version {found}, this release reads up to {supported}: \
@@ -42,4 +50,11 @@ pub enum Error {
         /// The newest this release knows.
         supported: u32,
     },
+}
+
+impl Error {
+    /// Whether the store, not the request, is at fault: asked again later, it may answer.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Refused { .. })
+    }
 }

@@ -51,7 +51,7 @@ pub(crate) struct Common {
     /// Local directory for tasks, spooled uploads and compiled plugins [default: DATA/state]
     #[arg(long, global = true, value_name = "DIR", env = "KGE_STATE", hide_env_values = true)]
     pub state: Option<PathBuf>,
-    /// Where tasks are kept; this release knows sqlite [default: sqlite]
+    /// Where tasks are kept: sqlite, or a Redis, redis://… or rediss://… [default: sqlite]
     #[arg(long, global = true, value_name = "URL", env = "KGE_JOBS", hide_env_values = true)]
     pub jobs: Option<String>,
     /// Directory of scoring models, *.wasm [default: plugins/components, or beside the binary]
@@ -125,7 +125,7 @@ pub(crate) struct Demo {
     pub listen: SocketAddr,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(after_help = "\
 Examples:
   kge serve --data /srv/kge

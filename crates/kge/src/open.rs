@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kge_catalog::{Catalog, Dataset, ModelId, PluginRecord};
-use kge_jobs::{JobStore, SqliteJobs};
+use kge_jobs::{JobStore, RedisJobs, SqliteJobs};
 use kge_model::{Embeddings, ModelRecord};
 use kge_plugin::{Host, HostConfig};
 use kge_search::ServedModel;
@@ -18,17 +18,32 @@ pub(crate) fn catalog(settings: &Settings) -> Result<Catalog> {
     Ok(Catalog::new(Store::open(&settings.data)?))
 }
 
-/// The queue.
+/// The queue. One that is reached over a network may be away for now, which its answers say.
 pub(crate) fn jobs(settings: &Settings) -> Result<Arc<dyn JobStore>> {
-    if settings.jobs != "sqlite" {
-        return Err(Failure::usage(format!(
-            "jobs = \"{}\": this release knows sqlite",
-            settings.jobs
-        )));
-    }
     std::fs::create_dir_all(&settings.state)
         .map_err(|error| Failure::new(format!("{}: {error}", settings.state.display())))?;
-    Ok(Arc::new(SqliteJobs::open(&settings.state.join("jobs.sqlite"))?))
+    match settings.jobs.as_str() {
+        "sqlite" => Ok(Arc::new(SqliteJobs::open(&settings.state.join("jobs.sqlite"))?)),
+        address if address.contains("://") => {
+            Ok(Arc::new(RedisJobs::open(address).map_err(Failure::usage)?))
+        }
+        other => Err(Failure::usage(format!(
+            "jobs = \"{other}\": expected sqlite, or a Redis as redis://HOST, rediss://HOST or \
+             redis+unix:///PATH"
+        ))),
+    }
+}
+
+/// Whether the queue can be used, before anything is promised: one that is away may come back,
+/// one that refuses will not.
+pub(crate) async fn check_jobs(jobs: &dyn JobStore) -> Result<()> {
+    match jobs.ping().await {
+        Err(error @ kge_jobs::Error::Unavailable { .. }) => {
+            tracing::warn!(%error, "tasks have to wait");
+            Ok(())
+        }
+        answer => Ok(answer?),
+    }
 }
 
 /// The sandbox of plugins, compiled code kept in the state directory.

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     cli::{AskForKeys, Common},
@@ -20,7 +20,8 @@ pub(crate) struct Settings {
     pub data: String,
     /// Local directory for tasks, spooled uploads and compiled plugins; empty: in `data`.
     pub state: PathBuf,
-    /// Where tasks are kept.
+    /// Where tasks are kept: `sqlite`, or a Redis; its password is not printed.
+    #[serde(serialize_with = "without_password")]
     pub jobs: String,
     /// Directory of scoring models; empty: looked for.
     pub plugins: PathBuf,
@@ -114,7 +115,10 @@ impl Settings {
         let Common { data, state, jobs, plugins, threads, .. } = common.clone();
         settings.data = data.unwrap_or(settings.data);
         settings.state = state.unwrap_or(settings.state);
-        settings.jobs = jobs.unwrap_or(settings.jobs);
+        settings.jobs = match jobs {
+            Some(jobs) => jobs,
+            None => secret("KGE_JOBS_FILE")?.unwrap_or(settings.jobs),
+        };
         settings.plugins = plugins.unwrap_or(settings.plugins);
         settings.threads = threads.unwrap_or(settings.threads);
         if settings.state.as_os_str().is_empty() {
@@ -141,6 +145,24 @@ impl Settings {
         toml::from_str(&text)
             .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))
     }
+}
+
+/// A secret in a file that the environment names, as containers are given theirs.
+fn secret(variable: &str) -> Result<Option<String>, Failure> {
+    let Some(file) = std::env::var_os(variable) else { return Ok(None) };
+    let text = std::fs::read_to_string(&file).map_err(|error| {
+        Failure::usage(format!("{variable}: {}: {error}", Path::new(&file).display()))
+    })?;
+    Ok(Some(text.trim_end().to_owned()))
+}
+
+fn without_password<S: Serializer>(address: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    let hidden = address.split_once("://").and_then(|(scheme, rest)| {
+        let (user, host) = rest.rsplit_once('@')?;
+        let (user, _) = user.split_once(':')?;
+        Some(format!("{scheme}://{user}:***@{host}"))
+    });
+    serializer.serialize_str(hidden.as_deref().unwrap_or(address))
 }
 
 fn find_plugins() -> PathBuf {
@@ -180,5 +202,14 @@ mod tests {
     fn what_is_printed_can_be_read_again() {
         let text = toml::to_string(&Settings::default()).unwrap();
         assert_eq!(toml::from_str::<Settings>(&text).unwrap(), Settings::default());
+        for (jobs, printed) in [
+            ("redis://host/1", "redis://host/1"),
+            ("redis://:hunter2@host", "redis://:***@host"),
+            ("rediss://kge:hun:t@er2@host", "rediss://kge:***@host"),
+        ] {
+            let settings = Settings { jobs: jobs.into(), ..Settings::default() };
+            let text = toml::to_string(&settings).unwrap();
+            assert!(text.contains(&format!("jobs = \"{printed}\"")), "{text}");
+        }
     }
 }

@@ -58,7 +58,8 @@ fn start(settings: &Settings) -> std::io::Result<Child> {
         .arg("worker")
         .arg("--end-with-stdin")
         .args(["--data", &settings.data])
-        .args(["--jobs", &settings.jobs])
+        // Not an argument: its password would be seen by everybody on this machine.
+        .env("KGE_JOBS", &settings.jobs)
         .arg("--state")
         .arg(&settings.state)
         .arg("--plugins")

@@ -19,6 +19,7 @@ pub(super) async fn serve(mut settings: Settings, args: cli::Serve, json: bool) 
     // What can be wrong is said before the port opens.
     let catalog = open::catalog(&settings)?;
     let jobs = open::jobs(&settings)?;
+    open::check_jobs(&*jobs).await?;
     let host = open::host(&settings)?;
     settings.server.keys = args.keys.unwrap_or(settings.server.keys);
     if let Some(file) = &args.initial_key_file {
