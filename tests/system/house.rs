@@ -240,6 +240,13 @@ impl House {
         }
     }
 
+    /// A model's filtered test MRR, both ways.
+    pub(crate) fn mrr(&self, model: &Value) -> f64 {
+        let evaluation = self.get(&format!("/models/{}/evaluation", model["id"]));
+        let mrr = evaluation.pointer("/both/mrr").or(evaluation.pointer("/evaluation/both/mrr"));
+        mrr.and_then(Value::as_f64).unwrap()
+    }
+
     /// The only model of a dataset.
     pub(crate) fn model(&self, dataset: u64) -> Value {
         let models = self.get(&format!("/datasets/{dataset}/models"));

@@ -95,8 +95,7 @@ fn two_workers_share_the_main_job_and_one_takes_over_from_the_other() {
     let done = house.finish(task, Duration::from_secs(900));
     assert_eq!(done["task"]["attempts"], 2, "{done}");
 
-    let evaluation = house.get(&format!("/models/{}/evaluation", house.model(dataset)["id"]));
-    let mrr = evaluation.pointer("/both/mrr").and_then(Value::as_f64).unwrap();
+    let mrr = house.mrr(&house.model(dataset));
     assert!(mrr > 0.1, "filtered test MRR {mrr}");
     let events: Vec<String> = events.join().unwrap();
     let with_loss = events.iter().filter(|event| event.contains("\"loss\"")).count();

@@ -1,6 +1,9 @@
 //! What can be asked on the command line. Its `--help` teaches.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kge_catalog::Scope;
@@ -138,6 +141,9 @@ pub(crate) struct Serve {
     /// Start no worker
     #[arg(long)]
     pub no_worker: bool,
+    /// The address others reach it at, where a container engine or a proxy publishes it
+    #[arg(long, value_name = "ADDRESS", env = "KGE_PUBLISHED", hide_env_values = true)]
+    pub published: Option<IpAddr>,
     /// Whether requests must show a key: always, never, or unless only this host can reach it
     /// [default: auto]
     #[arg(long, value_name = "WHEN", env = "KGE_KEYS", hide_env_values = true)]

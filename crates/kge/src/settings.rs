@@ -1,7 +1,7 @@
 //! Settings: flags over environment over one TOML file over defaults.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -45,6 +45,8 @@ pub(crate) struct Server {
     pub cors_origins: Vec<String>,
     /// Host names it answers to beside loopback ones.
     pub allowed_hosts: Vec<String>,
+    /// The address others reach it at, where that is not its own: a container's, published.
+    pub published: Option<IpAddr>,
     /// Whether requests must show a key.
     pub keys: AskForKeys,
     /// Bytes of a body that are taken at once; triples beyond it are imported by a task.
@@ -86,6 +88,7 @@ impl Default for Server {
             path_prefix: String::new(),
             cors_origins: Vec::new(),
             allowed_hosts: Vec::new(),
+            published: None,
             keys: AskForKeys::Auto,
             body_limit: 64 << 20,
             upload_limit: 64 << 30,

@@ -57,10 +57,13 @@ pub(super) async fn key(settings: &Settings, args: Key, json: bool) -> Result {
 }
 
 /// Enters the key that a file holds, for everything: how the first key reaches a server whose
-/// store nobody can reach yet.
+/// store nobody can reach yet. An empty file has none.
 pub(super) async fn enter_initial(catalog: &Catalog, file: &std::path::Path) -> Result {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
+    if text.trim().is_empty() {
+        return Ok(());
+    }
     let scopes = [Scope::Admin].into();
     let new = NewKey { name: "initial".into(), scopes, datasets: None, expires: None };
     let entered = catalog.enter_key(text.trim(), new).await;

@@ -21,6 +21,7 @@ pub(super) async fn serve(mut settings: Settings, args: cli::Serve, json: bool) 
     let jobs = open::jobs(&settings)?;
     open::check_jobs(&*jobs).await?;
     let host = open::host(&settings)?;
+    settings.server.published = args.published.or(settings.server.published);
     settings.server.keys = args.keys.unwrap_or(settings.server.keys);
     if let Some(file) = &args.initial_key_file {
         key::enter_initial(&catalog, file).await?;
@@ -62,12 +63,13 @@ pub(super) async fn serve(mut settings: Settings, args: cli::Serve, json: bool) 
 /// Whether requests must show a key. A server that others can reach never opens by default.
 async fn asks_for_keys(server: &settings::Server, catalog: &Catalog) -> Result<bool> {
     let listen = server.listen;
+    let reached = server.published.unwrap_or(listen.ip());
     match server.keys {
         AskForKeys::Off => Ok(false),
-        AskForKeys::Auto if listen.ip().is_loopback() => Ok(false),
+        AskForKeys::Auto if reached.is_loopback() => Ok(false),
         AskForKeys::Auto | AskForKeys::Required if catalog.keys().await?.is_empty() => {
             Err(Failure::usage(format!(
-                "{listen} asks for keys, and there is none: make one (kge key create --name me \
+                "{listen} is open to other machines, and there is no key: make one (kge key create --name me \
                  --scopes admin), or give a file with the first one (--initial-key-file), or let \
                  everybody in who can reach it (--keys off)"
             )))
