@@ -8,5 +8,7 @@ mod boundaries;
 mod crash;
 mod house;
 mod main_job;
+mod processes;
 mod redis;
 mod same_bytes;
+mod tasks;

@@ -16,7 +16,7 @@ use crate::house::{House, KGE, complex, kge, kge_json, plugins};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A Redis that keeps what it was told, with the password `hunter2`.
-struct Redis {
+pub(crate) struct Redis {
     program: PathBuf,
     folder: tempfile::TempDir,
     port: u16,
@@ -25,7 +25,7 @@ struct Redis {
 
 impl Redis {
     /// `None`, said aloud, where there is no `redis-server` outside CI.
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let mut programs = std::env::split_paths(&path).map(|folder| folder.join("redis-server"));
         let Some(program) = programs.find(|program| program.is_file()) else {
@@ -63,7 +63,7 @@ impl Redis {
         }
     }
 
-    fn address(&self, password: &str) -> String {
+    pub(crate) fn address(&self, password: &str) -> String {
         format!("redis://:{password}@127.0.0.1:{}", self.port)
     }
 }

@@ -1,6 +1,6 @@
 //! The slots: claim, do, claim again, until told to stop.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use kge_catalog::Catalog;
 use kge_jobs::{Claimant, JobStore, Kind, WorkerId};
@@ -29,10 +29,8 @@ pub struct Config {
     pub heartbeat: Duration,
     /// How long a task's step may stand still before the worker ends itself.
     pub stall_after: Duration,
-    /// How often progress is sent at most, and a request to cancel looked for.
+    /// How often progress is sent at most.
     pub tick: Duration,
-    /// Where spooled uploads lie.
-    pub state: PathBuf,
 }
 
 impl Default for Config {
@@ -45,7 +43,6 @@ impl Default for Config {
             heartbeat: Duration::from_secs(10),
             stall_after: Duration::from_secs(600),
             tick: Duration::from_millis(500),
-            state: PathBuf::from("."),
         }
     }
 }

@@ -41,11 +41,8 @@ impl Server {
         let catalog = Catalog::new(Store::open(at("data").to_str().unwrap()).unwrap());
         let jobs: Arc<dyn JobStore> = Arc::new(SqliteJobs::open(&at("jobs.sqlite")).unwrap());
         let host = Arc::new(Host::new(HostConfig::default()).unwrap());
-        let mut config = Config {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            state: at("state"),
-            ..Config::default()
-        };
+        let mut config =
+            Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Config::default() };
         change(&mut config);
         let listener = runtime.block_on(crate::bind(&config)).unwrap();
         let address = listener.address();

@@ -78,7 +78,7 @@ async fn from_nothing_to_answers(
         if !json {
             addresses(listen, &model);
         }
-        let serving = cli::Serve { listen: Some(listen), no_worker: false, lease: None };
+        let serving = cli::Serve { listen: Some(listen), ..cli::Serve::default() };
         serve::serve(settings, serving, json).await?;
     }
     Ok(())
