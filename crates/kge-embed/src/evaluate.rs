@@ -8,10 +8,14 @@ use std::sync::{Mutex, PoisonError};
 
 use kge_graph::{Answers, Graph, Split, Triple};
 use kge_kernels::{Pool, rank::standing};
-use kge_model::{Embeddings, QueryBatch, ScoringModel};
+use kge_model::{Embeddings, ScoringModel};
 use serde::{Deserialize, Serialize};
 
-use crate::{Control, Error, Result, queries::Query, validate::supported};
+use crate::{
+    Control, Error, Result,
+    queries::{Given, Query},
+    validate::supported,
+};
 
 /// Bytes of scores that one thread holds.
 const SCORE_BYTES: usize = 32 << 20;
@@ -147,15 +151,10 @@ impl Ranker<'_> {
             let triples = &triples[index * block..][..ranks.len()];
             let mut own = threads[thread].lock().unwrap_or_else(PoisonError::into_inner);
             let (session, buffers) = &mut *own;
-            buffers.gather(self.embeddings, triples.iter().map(|&triple| query(triple)));
-            let batch = QueryBatch {
-                direction: query(triples[0]).direction,
-                anchors: &buffers.anchors,
-                relations: &buffers.relations,
-                relation_of: &buffers.relation_of,
-                context: &[],
-            };
-            if let Err(error) = session.query(&batch, &mut buffers.rows) {
+            buffers.queries.clear();
+            buffers.queries.extend(triples.iter().map(|&triple| query(triple)));
+            buffers.given.gather(self.embeddings, &buffers.queries);
+            if let Err(error) = session.query(&buffers.given.batch(), &mut buffers.rows) {
                 failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                 return;
             }
@@ -166,9 +165,10 @@ impl Ranker<'_> {
                 layout.query_width,
                 &mut buffers.scores,
             );
-            let each = ranks.iter_mut().zip(triples).zip(buffers.scores.chunks_exact(entities));
-            for ((rank, &triple), scores) in each {
-                *rank = standing(scores, query(triple).target as usize, known(triple)).rank();
+            let scores = buffers.scores.chunks_exact(entities);
+            let each = ranks.iter_mut().zip(triples).zip(&buffers.queries).zip(scores);
+            for (((rank, &triple), query), scores) in each {
+                *rank = standing(scores, query.target as usize, known(triple)).rank();
             }
         });
         self.control.go_on()?;
@@ -182,25 +182,8 @@ impl Ranker<'_> {
 /// One thread's buffers.
 #[derive(Default)]
 struct Block {
-    anchors: Vec<f32>,
-    relations: Vec<f32>,
-    relation_of: Vec<u32>,
+    queries: Vec<Query>,
+    given: Given,
     rows: Vec<f32>,
     scores: Vec<f32>,
-}
-
-impl Block {
-    fn gather(&mut self, embeddings: &Embeddings, queries: impl Iterator<Item = Query> + Clone) {
-        let mut distinct: Vec<u32> = queries.clone().map(|query| query.relation).collect();
-        distinct.sort_unstable();
-        distinct.dedup();
-        self.anchors.clear();
-        self.relation_of.clear();
-        for query in queries {
-            self.anchors.extend_from_slice(embeddings.entity(query.anchor));
-            self.relation_of.push(distinct.partition_point(|&id| id < query.relation) as u32);
-        }
-        self.relations.clear();
-        distinct.iter().for_each(|&id| self.relations.extend_from_slice(embeddings.relation(id)));
-    }
 }

@@ -77,15 +77,23 @@ struct Widths {
 struct Chunk {
     /// The place of its first query in the batch.
     start: usize,
-    direction: Direction,
+    length: usize,
+    given: Given,
+    rows: Vec<f32>,
+    gradient: QueryGradient,
+    outcome: kge_model::Result<()>,
+}
+
+/// The rows that queries of one direction give to the scoring model.
+#[derive(Default)]
+pub(crate) struct Given {
+    /// `None` before the first queries.
+    direction: Option<Direction>,
     anchors: Vec<f32>,
     /// The distinct relations, rising.
     relation_ids: Vec<u32>,
     relations: Vec<f32>,
     relation_of: Vec<u32>,
-    rows: Vec<f32>,
-    gradient: QueryGradient,
-    outcome: kge_model::Result<()>,
 }
 
 impl<'m> QueryRows<'m> {
@@ -117,11 +125,9 @@ impl<'m> QueryRows<'m> {
         let sessions = &self.sessions;
         pool.chunks(&mut self.chunks[..self.used], 1, |_, chunk, thread| {
             let chunk = &mut chunk[0];
-            chunk.gather(embeddings, queries);
+            chunk.given.gather(embeddings, &queries[chunk.start..][..chunk.length]);
             let mut session = sessions[thread].lock().unwrap_or_else(PoisonError::into_inner);
-            let mut rows = std::mem::take(&mut chunk.rows);
-            chunk.outcome = session.query(&chunk.batch(), &mut rows);
-            chunk.rows = rows;
+            chunk.outcome = session.query(&chunk.given.batch(), &mut chunk.rows);
         });
         self.outcome()?;
         out.clear();
@@ -135,11 +141,10 @@ impl<'m> QueryRows<'m> {
         let (sessions, width) = (&self.sessions, self.widths.query);
         pool.chunks(&mut self.chunks[..self.used], 1, |_, chunk, thread| {
             let chunk = &mut chunk[0];
-            let d_rows = &d_queries[chunk.start * width..][..chunk.relation_of.len() * width];
+            let d_rows = &d_queries[chunk.start * width..][..chunk.length * width];
             let mut session = sessions[thread].lock().unwrap_or_else(PoisonError::into_inner);
-            let mut gradient = std::mem::take(&mut chunk.gradient);
-            chunk.outcome = session.query_vjp(&chunk.batch(), d_rows, &mut gradient);
-            chunk.gradient = gradient;
+            let given = chunk.given.batch();
+            chunk.outcome = session.query_vjp(&given, d_rows, &mut chunk.gradient);
         });
         self.outcome()
     }
@@ -154,7 +159,7 @@ impl<'m> QueryRows<'m> {
     /// The distinct relation rows of each chunk: relation, chunk, place in the chunk.
     pub(crate) fn relations(&self) -> impl Iterator<Item = (u32, usize, usize)> {
         self.chunks[..self.used].iter().enumerate().flat_map(|(index, chunk)| {
-            let ids = chunk.relation_ids.iter().enumerate();
+            let ids = chunk.given.relation_ids.iter().enumerate();
             ids.map(move |(place, &relation)| (relation, index, place))
         })
     }
@@ -179,9 +184,7 @@ impl<'m> QueryRows<'m> {
                 self.chunks.push(Chunk::empty());
             }
             let chunk = &mut self.chunks[self.used];
-            (chunk.start, chunk.direction) = (start, direction);
-            chunk.relation_of.clear();
-            chunk.relation_of.resize(length, 0);
+            (chunk.start, chunk.length) = (start, length);
             self.used += 1;
             start += length;
         }
@@ -199,28 +202,29 @@ impl Chunk {
     fn empty() -> Self {
         Self {
             start: 0,
-            direction: Direction::Tail,
-            anchors: Vec::new(),
-            relation_ids: Vec::new(),
-            relations: Vec::new(),
-            relation_of: Vec::new(),
+            length: 0,
+            given: Given::default(),
             rows: Vec::new(),
             gradient: QueryGradient::default(),
             outcome: Ok(()),
         }
     }
+}
 
-    fn gather(&mut self, embeddings: &Embeddings, queries: &[Query]) {
-        let queries = &queries[self.start..][..self.relation_of.len()];
+impl Given {
+    /// Collects the rows of some queries, all of one direction.
+    pub(crate) fn gather(&mut self, embeddings: &Embeddings, queries: &[Query]) {
+        self.direction = queries.first().map(|query| query.direction);
         self.relation_ids.clear();
         self.relation_ids.extend(queries.iter().map(|query| query.relation));
         self.relation_ids.sort_unstable();
         self.relation_ids.dedup();
         self.anchors.clear();
-        for (query, relation_of) in queries.iter().zip(&mut self.relation_of) {
+        self.relation_of.clear();
+        for query in queries {
             self.anchors.extend_from_slice(embeddings.entity(query.anchor));
             let place = self.relation_ids.partition_point(|&id| id < query.relation);
-            *relation_of = place as u32;
+            self.relation_of.push(place as u32);
         }
         self.relations.clear();
         for &id in &self.relation_ids {
@@ -228,9 +232,10 @@ impl Chunk {
         }
     }
 
-    fn batch(&self) -> QueryBatch<'_> {
+    /// As the scoring model takes them.
+    pub(crate) fn batch(&self) -> QueryBatch<'_> {
         QueryBatch {
-            direction: self.direction,
+            direction: self.direction.unwrap_or(Direction::Tail),
             anchors: &self.anchors,
             relations: &self.relations,
             relation_of: &self.relation_of,

@@ -27,6 +27,8 @@ pub struct Config {
     pub header_timeout: Duration,
     /// How long requests under way may go on once the server is told to stop.
     pub shutdown_grace: Duration,
+    /// How long ended tasks can be asked for; `None`: for ever.
+    pub keep_tasks: Option<Duration>,
     /// Models kept in memory to answer questions.
     pub served_models: usize,
 }
@@ -44,6 +46,7 @@ impl Default for Config {
             request_timeout: Duration::from_secs(300),
             header_timeout: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(10),
+            keep_tasks: None,
             served_models: 4,
         }
     }

@@ -18,6 +18,7 @@ mod http;
 mod keys;
 mod listen;
 mod openapi;
+mod retention;
 mod router;
 mod routes;
 mod served;

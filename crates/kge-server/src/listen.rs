@@ -13,6 +13,7 @@ use crate::{
     Config, Error, Result, Services,
     app::App,
     http::{self, BoxError},
+    retention,
 };
 
 /// A port that is taken but not answered yet.
@@ -64,6 +65,9 @@ pub async fn serve(
     connections.http2().timer(TokioTimer::new()).max_concurrent_streams(256);
 
     let app = Arc::new(App::new(config, services, listener.address));
+    if let Some(keep) = app.config.keep_tasks {
+        tokio::spawn(retention::forget_ended(Arc::clone(&app), keep));
+    }
     let service = http::stack(Arc::clone(&app));
     let graceful = GracefulShutdown::new();
     let mut shutdown = pin!(shutdown);

@@ -55,6 +55,8 @@ pub(crate) struct Server {
     pub upload_limit: u64,
     /// Seconds a request may stand still.
     pub request_timeout: u64,
+    /// Days that ended tasks can be asked for; 0: for ever.
+    pub keep_tasks: u64,
 }
 
 /// `[worker]`.
@@ -95,6 +97,7 @@ impl Default for Server {
             body_limit: 64 << 20,
             upload_limit: 64 << 30,
             request_timeout: 300,
+            keep_tasks: 30,
         }
     }
 }

@@ -220,3 +220,24 @@ fn events_are_followed_and_taken_up_again() {
     assert_eq!(after(*ids.last().unwrap()).status, 204);
     assert_eq!(server.get("/tasks/9/events").status, 404);
 }
+
+#[test]
+fn ended_tasks_are_forgotten_and_others_are_not() {
+    let server =
+        Server::start_with(|config| config.keep_tasks = Some(std::time::Duration::from_secs(1)));
+    server.plugin("transe");
+    let id = server.dataset(&PEOPLE);
+    for _ in 0..2 {
+        let body = json!({"algorithm": "transe"}).to_string();
+        assert_eq!(server.post(&format!("/datasets/{id}/train"), body).status, 202);
+    }
+    let claim = server.claim();
+    let failure = Failure { kind: "data".into(), message: "no".into(), retryable: false };
+    server.runtime.block_on(server.jobs.fail(claim.task.id, claim.token, failure)).unwrap();
+    let began = std::time::Instant::now();
+    while server.get("/tasks/1").status != 404 {
+        assert!(began.elapsed().as_secs() < 30, "task 1 is still there");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    assert_eq!(server.get("/tasks/2").json()["task"]["state"], "PENDING");
+}

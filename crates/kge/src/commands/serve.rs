@@ -35,6 +35,8 @@ pub(super) async fn serve(mut settings: Settings, args: cli::Serve, json: bool) 
         asks_for_keys: asks_for_keys(server, &catalog).await?,
         body_limit: server.body_limit,
         upload_limit: server.upload_limit,
+        keep_tasks: (server.keep_tasks > 0)
+            .then(|| Duration::from_secs(server.keep_tasks.saturating_mul(86_400))),
         request_timeout: Duration::from_secs(server.request_timeout.max(1)),
         ..kge_server::Config::default()
     };
