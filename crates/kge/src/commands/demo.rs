@@ -50,7 +50,7 @@ pub(super) async fn demo(mut settings: Settings, common: &Common, args: Demo) ->
             println!("  http://{listen}/datasets/1    what was imported");
             println!("Ctrl-C ends it.");
         }
-        let serving = cli::Serve { listen: Some(listen), no_worker: false, lease: None };
+        let serving = cli::Serve { listen: Some(listen), ..cli::Serve::default() };
         serve::serve(settings, serving, common.json).await?;
     }
     if temporary.is_dir() {
