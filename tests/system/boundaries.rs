@@ -17,11 +17,12 @@ const ROWS: [&[&str]; 6] = [
     &["kge-kernels"],
 ];
 
-const OWNERS: [(&str, &str); 8] = [
+const OWNERS: [(&str, &str); 9] = [
     ("faer", "kge-kernels"),
     ("pulp", "kge-kernels"),
     ("wasmtime", "kge-plugin"),
     ("rusqlite", "kge-jobs"),
+    ("fred", "kge-jobs"),
     ("object_store", "kge-store"),
     ("hyper", "kge-server"),
     ("utoipa", "kge-server"),

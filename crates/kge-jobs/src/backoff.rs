@@ -17,9 +17,13 @@ pub fn retry_ceiling(failed: u32) -> Duration {
 /// A wait drawn evenly from zero to the ceiling ("full jitter"), so that tasks which failed
 /// together don't come back together.
 pub fn retry_delay(failed: u32) -> Duration {
+    retry_ceiling(failed).mul_f64(retry_share())
+}
+
+/// The share of the ceiling to wait, drawn evenly from 0 to 1.
+pub(crate) fn retry_share() -> f64 {
     // Without a source of randomness the whole wait is the safe choice.
-    let share = getrandom::u32().map_or(1.0, |drawn| f64::from(drawn) / f64::from(u32::MAX));
-    retry_ceiling(failed).mul_f64(share)
+    getrandom::u32().map_or(1.0, |drawn| f64::from(drawn) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]

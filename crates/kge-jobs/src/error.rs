@@ -3,7 +3,7 @@
 use crate::{State, TaskId};
 
 /// One error for every job store.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such task.
     #[error("there is no task {0}")]
@@ -25,6 +25,14 @@ pub enum Error {
     #[error("job store {location}: {reason}")]
     Unavailable {
         /// Where it is: a path or a URL without secrets.
+        location: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// The store is there, but will not serve as it is addressed; waiting does not help.
+    #[error("job store {location}: {reason}")]
+    Refused {
+        /// Where it is: a URL without secrets.
         location: String,
         /// What is wrong and what to do.
         reason: String,

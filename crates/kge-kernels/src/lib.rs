@@ -18,6 +18,7 @@ pub mod distance;
 pub mod math;
 pub mod optimise;
 pub mod pool;
+pub mod principal;
 pub mod product;
 pub mod rank;
 pub mod row;

@@ -18,36 +18,24 @@ mod wake;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    fs,
-    os::unix::fs::MetadataExt,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread,
-    time::Duration,
-};
+use std::{fs, os::unix::fs::MetadataExt, path::Path, sync::Arc, thread, time::Duration};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use serde_json::Value;
-use tokio::{
-    sync::broadcast::error::RecvError,
-    time::{Instant, timeout_at},
-};
+use tokio::time::timeout_at;
 
 use self::{
     fault::{Fault, unavailable},
     rows::Millis,
     step::Outcome,
     threads::{Reader, Writer},
-    wake::{Bell, Listener, Rung},
+    wake::{Bell, Listener},
 };
 use crate::{
     BoxFuture, Claim, Claimant, Event, EventId, Failure, FencingToken, Filter, Heartbeat,
     HeartbeatAnswer, JobStore, Kind, NewTask, Result, Task, TaskId, WorkerId, WorkerInfo,
+    waiters::deadline,
 };
 
 /// How long a command waits for another process's transaction.
@@ -62,8 +50,6 @@ pub struct SqliteJobs {
     reader: Reader,
     writer: Writer,
     bell: Arc<Bell>,
-    /// How often work had appeared when a claim last came back empty.
-    searched: AtomicU64,
 }
 
 impl SqliteJobs {
@@ -98,27 +84,9 @@ impl SqliteJobs {
             .map_err(|error| told(format!("no thread: {error}")))?;
         let reader = Reader::start(readable()?, location.clone())?;
         let writer = Writer::start(db, location.clone(), bell.clone())?;
-        Ok(Self { _listener: listener, reader, writer, bell, searched: AtomicU64::new(0) })
-    }
-
-    async fn wait_until_rung(&self, task: TaskId, deadline: Instant, rung: &mut Ear) -> bool {
-        loop {
-            match timeout_at(deadline, rung.recv()).await {
-                Ok(Ok(Rung::Task(other))) if other != task => {}
-                Ok(Ok(_) | Err(RecvError::Lagged(_))) => return true,
-                Ok(Err(RecvError::Closed)) | Err(_) => return false,
-            }
-        }
+        Ok(Self { _listener: listener, reader, writer, bell })
     }
 }
-
-/// So far from now; a wait without end is a year.
-fn deadline(patience: Duration) -> Instant {
-    const LONGEST: Duration = Duration::from_secs(365 * 86400);
-    Instant::now() + patience.min(LONGEST)
-}
-
-type Ear = tokio::sync::broadcast::Receiver<Rung>;
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Fault> {
     let mut db = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
@@ -188,10 +156,10 @@ impl JobStore for SqliteJobs {
 
     fn claim(&self, claimant: Claimant) -> BoxFuture<'_, Result<Option<Claim>>> {
         Box::pin(async move {
-            let appeared = *self.bell.work().borrow();
+            let appeared = self.bell.waiters().appeared();
             let claim = self.writer.run(move |step| transitions::claim(step, &claimant)).await?;
             if claim.is_none() {
-                self.searched.fetch_max(appeared, Ordering::AcqRel);
+                self.bell.waiters().found_nothing(appeared);
             }
             Ok(claim)
         })
@@ -200,12 +168,7 @@ impl JobStore for SqliteJobs {
     fn wait_for_work(&self, patience: Duration) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
             let patience_ends = deadline(patience);
-            let mut work = self.bell.work();
-            // Work that appeared since the last empty claim has not been looked for yet.
-            let appeared = *work.borrow_and_update();
-            if self.searched.fetch_max(appeared, Ordering::AcqRel) < appeared {
-                return Ok(());
-            }
+            let Some(mut work) = self.bell.waiters().next_work() else { return Ok(()) };
             let due = self.reader.run(queries::next_due).await?;
             let until = due.map_or(patience_ends, |due| {
                 let wait = due.0.saturating_sub(Millis::now().0).max(0);
@@ -275,12 +238,12 @@ impl JobStore for SqliteJobs {
     ) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
             let patience_ends = deadline(patience);
-            let mut rung = self.bell.tasks();
+            let mut ear = self.bell.waiters().ear();
             loop {
                 if !self.reader.run(move |db| queries::may_go_on(db, task, token)).await? {
                     return Ok(true);
                 }
-                if !self.wait_until_rung(task, patience_ends, &mut rung).await {
+                if !ear.hears(task, patience_ends).await {
                     return Ok(false);
                 }
             }
@@ -325,10 +288,10 @@ impl JobStore for SqliteJobs {
     ) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
             let patience_ends = deadline(patience);
-            let mut rung = self.bell.tasks();
+            let mut ear = self.bell.waiters().ear();
             loop {
                 let there = self.reader.run(move |db| queries::has_event(db, task, after)).await?;
-                if there || !self.wait_until_rung(task, patience_ends, &mut rung).await {
+                if there || !ear.hears(task, patience_ends).await {
                     return Ok(());
                 }
             }

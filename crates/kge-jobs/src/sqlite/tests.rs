@@ -1,6 +1,6 @@
 //! The contract on SQLite, and what is SQLite's own: files, processes, damage.
 
-use std::cell::Cell;
+use std::{cell::Cell, time::Instant};
 
 use serde_json::json;
 use tempfile::TempDir;

@@ -18,9 +18,8 @@ use std::{
 };
 
 use rusqlite::Connection;
-use tokio::sync::{broadcast, watch};
 
-use crate::TaskId;
+use crate::{TaskId, waiters::Waiters};
 
 /// How late a waiter may be when a message is lost.
 const SLOW_POLL: Duration = Duration::from_secs(1);
@@ -81,19 +80,9 @@ impl Woken {
     }
 }
 
-/// What waiters of events hear.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Rung {
-    Task(TaskId),
-    /// Any task may have changed.
-    Everything,
-}
-
 /// Wakes waiters here and in other processes.
 pub(super) struct Bell {
-    /// Counts the times that work may have appeared.
-    work: watch::Sender<u64>,
-    tasks: broadcast::Sender<Rung>,
+    waiters: Waiters,
     door: Option<Door>,
     stop: AtomicBool,
 }
@@ -110,18 +99,11 @@ impl Bell {
                 );
             })
             .ok();
-        let (work, _) = watch::channel(0);
-        let (tasks, _) = broadcast::channel(1024);
-        Self { work, tasks, door, stop: AtomicBool::new(false) }
+        Self { waiters: Waiters::new(), door, stop: AtomicBool::new(false) }
     }
 
-    /// How often work may have appeared, and when that grows.
-    pub(super) fn work(&self) -> watch::Receiver<u64> {
-        self.work.subscribe()
-    }
-
-    pub(super) fn tasks(&self) -> broadcast::Receiver<Rung> {
-        self.tasks.subscribe()
+    pub(super) fn waiters(&self) -> &Waiters {
+        &self.waiters
     }
 
     /// Wakes everybody whom this concerns.
@@ -137,17 +119,11 @@ impl Bell {
 
     fn ring_here(&self, woken: &Woken) {
         if woken.work {
-            self.work.send_modify(|count| *count += 1);
+            self.waiters.work_appeared();
         }
         for &task in &woken.tasks {
-            // Nobody waiting is no error.
-            let _ = self.tasks.send(Rung::Task(task));
+            self.waiters.ring(task);
         }
-    }
-
-    fn ring_everything_here(&self) {
-        self.work.send_modify(|count| *count += 1);
-        let _ = self.tasks.send(Rung::Everything);
     }
 }
 
@@ -202,7 +178,7 @@ fn listen(bell: &Bell, db: &Connection) {
             let now = version();
             if now != seen {
                 seen = now;
-                bell.ring_everything_here();
+                bell.waiters.ring_everything();
             }
         }
     }

@@ -1,0 +1,2 @@
+-- The kinds that are not handed out.
+return { 'ok', redis.call('SMEMBERS', key('paused')) }
