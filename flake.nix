@@ -29,14 +29,13 @@
         f:
         lib.genAttrs systems (
           system:
-          f rec {
+          let
             pkgs = import nixpkgs {
               inherit system;
               overlays = [ rust-overlay.overlays.default ];
             };
-            project = import ./nix/packages.nix { inherit pkgs crane self; };
-            inherit (project) packages craneLib;
-          }
+          in
+          f ({ inherit pkgs; } // import ./nix/packages.nix { inherit pkgs crane self; })
         );
     in
     {
@@ -59,7 +58,7 @@
       );
 
       devShells = forEachSystem (import ./nix/shell.nix);
-      checks = forEachSystem (import ./nix/checks.nix self);
+      checks = forEachSystem (import ./nix/checks.nix { inherit self nixpkgs; });
       formatter = forEachSystem ({ pkgs, ... }: pkgs.nixfmt-tree);
       nixosModules.default = import ./nix/module.nix self;
     };

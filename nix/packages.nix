@@ -1,4 +1,5 @@
-# The static `kge`, the scoring models, the book, and the images made of them.
+# The static `kge`, the scoring models, the book, and the images made of them; beside them what
+# checks and dev shell need to build alike.
 {
   pkgs,
   crane,
@@ -123,4 +124,7 @@ let
     '';
   };
 in
-packages // import ./images.nix { inherit pkgs packages version revision; }
+{
+  inherit craneLib workspace dependencies;
+  packages = packages // import ./images.nix { inherit pkgs packages version revision; };
+}

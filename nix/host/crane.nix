@@ -88,9 +88,10 @@ let
           replace-with = "vendored"
           [source.vendored]
           directory = "$CARGO_HOME/vendor"
-          ''${CARGO_BUILD_TARGET:+[unstable]
-          build-std = ["std", "panic_unwind"]}
           END
+          if [ -n "''${CARGO_BUILD_TARGET:-}" ]; then
+            printf '[unstable]\nbuild-std = ["std", "panic_unwind"]\n' >> $CARGO_HOME/config.toml
+          fi
           cp -r --no-preserve=mode $src source
           cd source
           if [ -n "$cargoArtifacts" ]; then

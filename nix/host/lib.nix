@@ -40,6 +40,9 @@ rec {
       text;
   nameValuePair = name: value: { inherit name value; };
   mapAttrs' = f: set: listToAttrs (mapAttrsToList f set);
+  filterAttrs =
+    keep: set:
+    genAttrs (filter (name: keep name set.${name}) (attrNames set)) (name: set.${name});
   concatStrings = concatStringsSep "";
   optional = condition: value: if condition then [ value ] else [ ];
   optionals = condition: list: if condition then list else [ ];
@@ -52,6 +55,7 @@ rec {
   inherit (builtins)
     any
     concatMap
+    elem
     filter
     foldl'
     ;

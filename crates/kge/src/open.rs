@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kge_catalog::{Catalog, Dataset, ModelId, PluginRecord};
-use kge_jobs::{JobStore, SqliteJobs};
+use kge_jobs::{JobStore, RedisJobs, SqliteJobs};
 use kge_model::{Embeddings, ModelRecord};
 use kge_plugin::{Host, HostConfig};
 use kge_search::ServedModel;
@@ -20,15 +20,13 @@ pub(crate) fn catalog(settings: &Settings) -> Result<Catalog> {
 
 /// The queue.
 pub(crate) fn jobs(settings: &Settings) -> Result<Arc<dyn JobStore>> {
-    if settings.jobs != "sqlite" {
-        return Err(Failure::usage(format!(
-            "jobs = \"{}\": this release knows sqlite",
-            settings.jobs
-        )));
-    }
     std::fs::create_dir_all(&settings.state)
         .map_err(|error| Failure::new(format!("{}: {error}", settings.state.display())))?;
-    Ok(Arc::new(SqliteJobs::open(&settings.state.join("jobs.sqlite"))?))
+    match settings.jobs.as_str() {
+        "sqlite" => Ok(Arc::new(SqliteJobs::open(&settings.state.join("jobs.sqlite"))?)),
+        address if address.starts_with("redis") => Ok(Arc::new(RedisJobs::open(address)?)),
+        other => Err(Failure::usage(format!("jobs = \"{other}\": expected sqlite or redis://…"))),
+    }
 }
 
 /// The sandbox of plugins, compiled code kept in the state directory.

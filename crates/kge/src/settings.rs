@@ -99,10 +99,13 @@ impl Settings {
             None if usual.is_file() => Self::read(usual)?,
             None => Self::default(),
         };
-        let Common { data, state, jobs, plugins, threads, .. } = common.clone();
+        let Common { data, state, jobs, jobs_file, plugins, threads, .. } = common.clone();
         settings.data = data.unwrap_or(settings.data);
         settings.state = state.unwrap_or(settings.state);
-        settings.jobs = jobs.unwrap_or(settings.jobs);
+        settings.jobs = match jobs_file {
+            Some(file) => read_text(&file)?.trim().to_owned(),
+            None => jobs.unwrap_or(settings.jobs),
+        };
         settings.plugins = plugins.unwrap_or(settings.plugins);
         settings.threads = threads.unwrap_or(settings.threads);
         settings.group_writable |= common.group_writable;
@@ -125,11 +128,14 @@ impl Settings {
     /// # Errors
     /// If it cannot be read, or holds what is not a setting: with line and column.
     pub(crate) fn read(file: &Path) -> Result<Self, Failure> {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
-        toml::from_str(&text)
+        toml::from_str(&read_text(file)?)
             .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))
     }
+}
+
+fn read_text(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file)
+        .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))
 }
 
 fn find_plugins() -> PathBuf {
