@@ -23,6 +23,9 @@ pub(super) fn in_words(fault: &Fault, location: &str) -> Error {
     match fault.kind() {
         ErrorKind::IO => unavailable(location, format!("cannot be reached: {}", cause(details))),
         ErrorKind::Tls => refused(location, format!("no secure connection: {details}")),
+        ErrorKind::Timeout if location.starts_with("rediss:") => {
+            unavailable(location, "does not answer: is it paused, cut off, or without TLS here?")
+        }
         ErrorKind::Timeout => unavailable(location, "does not answer: is it paused, or cut off?"),
         ErrorKind::Backpressure => unavailable(location, "too many requests wait for it"),
         ErrorKind::Canceled => unavailable(location, "the connection was lost"),
@@ -35,11 +38,6 @@ pub(super) fn in_words(fault: &Fault, location: &str) -> Error {
 const REPLIES: &[(&str, bool, &str)] = &[
     ("WRONGPASS", true, "wrong user name or password"),
     ("NOAUTH", true, "it asks for a password: give it as redis://:PASSWORD@HOST"),
-    (
-        "without any password configured",
-        true,
-        "the address gives a password, but this Redis has none: leave it out, or set requirepass",
-    ),
     ("NOPERM", true, "this user may not do it: grant ~{kge}* &{kge}* +@all"),
     ("DB index is out of range", true, "it has no database of that number: see `databases` there"),
     ("SELECT is not allowed in cluster mode", true, "a cluster has no numbered databases"),
@@ -54,9 +52,9 @@ const REPLIES: &[(&str, bool, &str)] = &[
     ("InvalidCertificate", true, "its certificate is not trusted: name its authority by ?ca=FILE"),
     ("CertificateRequired", true, "it asks for a certificate: give one by ?cert=FILE&key=FILE"),
     (
-        "InvalidContentType",
+        "AlertReceived(",
         true,
-        "it does not speak TLS on this port: use redis://, or its TLS port",
+        "it does not trust our certificate: its tls-ca-cert-file must know it",
     ),
 ];
 

@@ -2,12 +2,17 @@
 
 use std::{
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
+use fred::{
+    interfaces::{ClientLike, LuaInterface},
+    prelude::Client,
+    types::{Builder, config::Config},
+};
 use tempfile::TempDir;
 
 pub(super) struct Server {
@@ -38,9 +43,18 @@ impl Server {
             return None;
         };
         let folder = TempDir::new().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let options = options.iter().map(|&option| option.to_owned()).collect();
-        Some(Self { program, folder, port, options, child: None })
+        let mut server =
+            Self { program, folder, port: free_port(), options: Vec::new(), child: None };
+        server.set_options(options);
+        Some(server)
+    }
+
+    pub(super) fn set_options(&mut self, options: &[&str]) {
+        self.options = options.iter().map(|&option| option.to_owned()).collect();
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(super) fn address(&self) -> String {
@@ -75,6 +89,26 @@ impl Server {
         }
     }
 
+    /// A plain connection to it.
+    pub(super) async fn client(&self) -> Client {
+        let client = Builder::from_config(Config::from_url(&self.address()).unwrap());
+        let client = client.build().unwrap();
+        client.init().await.unwrap();
+        client
+    }
+
+    /// The names of everything in it, sorted.
+    pub(super) async fn keys(&self) -> Vec<String> {
+        let client = self.client().await;
+        let script = "local keys = redis.call('KEYS', '*') table.sort(keys) return keys";
+        client.eval(script, Vec::<String>::new(), Vec::<String>::new()).await.unwrap()
+    }
+
+    pub(super) fn signal(&self, name: &str) {
+        let id = self.child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
     /// Ends it as a power cut would.
     pub(super) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
@@ -88,4 +122,8 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+pub(super) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
