@@ -101,11 +101,13 @@ impl Project {
                 "true [ALL]"
             );
             assert_eq!(inspect("{{.HostConfig.SecurityOpt}}"), "[no-new-privileges:true]");
+            assert_eq!(inspect("{{.Config.Image}}"), image(service), "KGE_VERSION in .env");
             let pid = inspect("{{.State.Pid}}");
             assert_eq!(docker::ids(Path::new("/proc").join(pid)), "1001 100", "{service}");
 
             for shell in ["sh", "bash", "/bin/sh", "busybox"] {
-                docker_fails(&["exec", &container, shell, "-c", "true"]);
+                let said = docker_fails(&["exec", &container, shell, "-c", "true"]);
+                assert!(said.contains("no such file") || said.contains("not found"), "{said}");
             }
             for file in files(&container) {
                 let known = |start: &&str| file.starts_with(*start) || start.starts_with(&file);

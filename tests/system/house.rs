@@ -60,15 +60,18 @@ impl House {
     }
 
     pub(crate) fn open_with(folder: &Path, environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(KGE)
+        let mut command = Command::new(KGE);
+        command
             .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data", "data"])
             .arg("--plugins")
             .arg(plugins())
-            .envs(environment.iter().copied())
-            .current_dir(folder)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .envs(environment.iter().copied());
+        Self::start(folder, command)
+    }
+
+    /// Any command that tells its address as JSON.
+    pub(crate) fn start(folder: &Path, mut command: Command) -> Self {
+        let mut child = command.current_dir(folder).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let hello: Value = serde_json::from_str(&line).expect("the server's first line is JSON");

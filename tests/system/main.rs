@@ -8,4 +8,5 @@ mod boundaries;
 mod crash;
 mod house;
 mod main_job;
+mod pages;
 mod same_bytes;

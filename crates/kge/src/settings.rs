@@ -172,6 +172,14 @@ mod tests {
     }
 
     #[test]
+    fn the_queue_can_be_named_by_a_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "redis://:secret@host\n").unwrap();
+        let common = Common { jobs_file: Some(file.path().into()), ..Common::default() };
+        assert_eq!(Settings::effective(&common).unwrap().jobs, "redis://:secret@host");
+    }
+
+    #[test]
     fn what_is_printed_can_be_read_again() {
         let text = toml::to_string(&Settings::default()).unwrap();
         assert_eq!(toml::from_str::<Settings>(&text).unwrap(), Settings::default());
