@@ -49,13 +49,9 @@ pub(crate) struct Common {
     /// Local directory for tasks, spooled uploads and compiled plugins [default: DATA/state]
     #[arg(long, global = true, value_name = "DIR", env = "KGE_STATE", hide_env_values = true)]
     pub state: Option<PathBuf>,
-    /// Where tasks are kept: sqlite, or redis://HOST [default: sqlite]
+    /// Where tasks are kept: sqlite, or a Redis, redis://… or rediss://… [default: sqlite]
     #[arg(long, global = true, value_name = "URL", env = "KGE_JOBS", hide_env_values = true)]
     pub jobs: Option<String>,
-    /// File that holds --jobs, where it has a password in it
-    #[arg(long, global = true, value_name = "FILE", env = "KGE_JOBS_FILE", hide_env_values = true)]
-    #[arg(conflicts_with = "jobs")]
-    pub jobs_file: Option<PathBuf>,
     /// Directory of scoring models, *.wasm [default: plugins/components, or beside the binary]
     #[arg(long, global = true, value_name = "DIR", env = "KGE_PLUGINS", hide_env_values = true)]
     pub plugins: Option<PathBuf>,

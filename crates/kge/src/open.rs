@@ -18,14 +18,31 @@ pub(crate) fn catalog(settings: &Settings) -> Result<Catalog> {
     Ok(Catalog::new(Store::open(&settings.data)?))
 }
 
-/// The queue.
+/// The queue. One that is reached over a network may be away for now, which its answers say.
 pub(crate) fn jobs(settings: &Settings) -> Result<Arc<dyn JobStore>> {
     std::fs::create_dir_all(&settings.state)
         .map_err(|error| Failure::new(format!("{}: {error}", settings.state.display())))?;
     match settings.jobs.as_str() {
         "sqlite" => Ok(Arc::new(SqliteJobs::open(&settings.state.join("jobs.sqlite"))?)),
-        address if address.starts_with("redis") => Ok(Arc::new(RedisJobs::open(address)?)),
-        other => Err(Failure::usage(format!("jobs = \"{other}\": expected sqlite or redis://…"))),
+        address if address.contains("://") => {
+            Ok(Arc::new(RedisJobs::open(address).map_err(Failure::usage)?))
+        }
+        other => Err(Failure::usage(format!(
+            "jobs = \"{other}\": expected sqlite, or a Redis as redis://HOST, rediss://HOST or \
+             redis+unix:///PATH"
+        ))),
+    }
+}
+
+/// Whether the queue can be used, before anything is promised: one that is away may come back,
+/// one that refuses will not.
+pub(crate) async fn check_jobs(jobs: &dyn JobStore) -> Result<()> {
+    match jobs.ping().await {
+        Err(error @ kge_jobs::Error::Unavailable { .. }) => {
+            tracing::warn!(%error, "tasks have to wait");
+            Ok(())
+        }
+        answer => Ok(answer?),
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{cli::Common, commands::Failure};
 
@@ -17,7 +17,8 @@ pub(crate) struct Settings {
     pub data: String,
     /// Local directory for tasks, spooled uploads and compiled plugins; empty: in `data`.
     pub state: PathBuf,
-    /// Where tasks are kept.
+    /// Where tasks are kept: `sqlite`, or a Redis; its password is not printed.
+    #[serde(serialize_with = "without_password")]
     pub jobs: String,
     /// Directory of scoring models; empty: looked for.
     pub plugins: PathBuf,
@@ -99,12 +100,12 @@ impl Settings {
             None if usual.is_file() => Self::read(usual)?,
             None => Self::default(),
         };
-        let Common { data, state, jobs, jobs_file, plugins, threads, .. } = common.clone();
+        let Common { data, state, jobs, plugins, threads, .. } = common.clone();
         settings.data = data.unwrap_or(settings.data);
         settings.state = state.unwrap_or(settings.state);
-        settings.jobs = match jobs_file {
-            Some(file) => read_text(&file)?.trim().to_owned(),
-            None => jobs.unwrap_or(settings.jobs),
+        settings.jobs = match jobs {
+            Some(jobs) => jobs,
+            None => secret("KGE_JOBS_FILE")?.unwrap_or(settings.jobs),
         };
         settings.plugins = plugins.unwrap_or(settings.plugins);
         settings.threads = threads.unwrap_or(settings.threads);
@@ -128,14 +129,29 @@ impl Settings {
     /// # Errors
     /// If it cannot be read, or holds what is not a setting: with line and column.
     pub(crate) fn read(file: &Path) -> Result<Self, Failure> {
-        toml::from_str(&read_text(file)?)
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
+        toml::from_str(&text)
             .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))
     }
 }
 
-fn read_text(file: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(file)
-        .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))
+/// A secret in a file that the environment names, as containers are given theirs.
+fn secret(variable: &str) -> Result<Option<String>, Failure> {
+    let Some(file) = std::env::var_os(variable) else { return Ok(None) };
+    let text = std::fs::read_to_string(&file).map_err(|error| {
+        Failure::usage(format!("{variable}: {}: {error}", Path::new(&file).display()))
+    })?;
+    Ok(Some(text.trim_end().to_owned()))
+}
+
+fn without_password<S: Serializer>(address: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    let hidden = address.split_once("://").and_then(|(scheme, rest)| {
+        let (user, host) = rest.rsplit_once('@')?;
+        let (user, _) = user.split_once(':')?;
+        Some(format!("{scheme}://{user}:***@{host}"))
+    });
+    serializer.serialize_str(hidden.as_deref().unwrap_or(address))
 }
 
 fn find_plugins() -> PathBuf {
@@ -172,16 +188,17 @@ mod tests {
     }
 
     #[test]
-    fn the_queue_can_be_named_by_a_file() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(&file, "redis://:secret@host\n").unwrap();
-        let common = Common { jobs_file: Some(file.path().into()), ..Common::default() };
-        assert_eq!(Settings::effective(&common).unwrap().jobs, "redis://:secret@host");
-    }
-
-    #[test]
     fn what_is_printed_can_be_read_again() {
         let text = toml::to_string(&Settings::default()).unwrap();
         assert_eq!(toml::from_str::<Settings>(&text).unwrap(), Settings::default());
+        for (jobs, printed) in [
+            ("redis://host/1", "redis://host/1"),
+            ("redis://:hunter2@host", "redis://:***@host"),
+            ("rediss://kge:hun:t@er2@host", "rediss://kge:***@host"),
+        ] {
+            let settings = Settings { jobs: jobs.into(), ..Settings::default() };
+            let text = toml::to_string(&settings).unwrap();
+            assert!(text.contains(&format!("jobs = \"{printed}\"")), "{text}");
+        }
     }
 }

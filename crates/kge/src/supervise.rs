@@ -58,6 +58,8 @@ fn start(settings: &Settings) -> std::io::Result<Child> {
         .arg("worker")
         .arg("--end-with-stdin")
         .args(["--data", &settings.data])
+        // Not an argument: its password would be seen by everybody on this machine.
+        .env("KGE_JOBS", &settings.jobs)
         .arg("--state")
         .arg(&settings.state)
         .arg("--plugins")
@@ -65,9 +67,6 @@ fn start(settings: &Settings) -> std::io::Result<Child> {
         .args(["--threads", &settings.threads.to_string()])
         .args(["--concurrency", &settings.worker.concurrency.to_string()])
         .args(["--lease", &settings.worker.lease.to_string()])
-        // Not as an argument, which everybody can see: there may be a password in it.
-        .env("KGE_JOBS", &settings.jobs)
-        .env_remove("KGE_JOBS_FILE")
         // The pipe closes when we die, however we die.
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

@@ -19,6 +19,7 @@ pub(super) async fn serve(mut settings: Settings, args: cli::Serve, json: bool) 
     // What can be wrong is said before the port opens.
     let catalog = open::catalog(&settings)?;
     let jobs = open::jobs(&settings)?;
+    open::check_jobs(&*jobs).await?;
     let host = open::host(&settings)?;
     let server = &settings.server;
     let config = kge_server::Config {
