@@ -23,6 +23,8 @@
     "no"
   ];
   port = 6379;
+  # The others wait for it.
+  interval = 1;
   health = [
     "/bin/redis-cli"
     "ping"

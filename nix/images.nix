@@ -54,7 +54,7 @@ let
         StopSignal = "SIGTERM";
         Healthcheck = {
           Test = [ "CMD" ] ++ description.health;
-          Interval = seconds 10;
+          Interval = seconds (description.interval or 5);
           Timeout = seconds 6;
           StartPeriod = seconds 20;
           Retries = 3;
