@@ -60,12 +60,22 @@ impl House {
     }
 
     pub(crate) fn open_with(folder: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::open_logged(folder, environment, Stdio::inherit())
+    }
+
+    /// What it says beside its answers goes to `log`.
+    pub(crate) fn open_logged(
+        folder: &Path,
+        environment: &[(&str, &str)],
+        log: impl Into<Stdio>,
+    ) -> Self {
         let mut command = Command::new(KGE);
         command
             .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data", "data"])
             .arg("--plugins")
             .arg(plugins())
-            .envs(environment.iter().copied());
+            .envs(environment.iter().copied())
+            .stderr(log);
         Self::start(folder, command)
     }
 
@@ -123,6 +133,14 @@ impl House {
         let mut text = String::new();
         answer.body_mut().as_reader().read_to_string(&mut text).unwrap();
         (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// One header of the answer to a GET.
+    pub(crate) fn header(&self, path: &str, name: &str) -> Option<String> {
+        let agent: ureq::Agent =
+            ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let answer = agent.get(format!("{}{path}", self.address)).call().unwrap();
+        answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
     }
 
     /// A dataset with the folder's three splits.

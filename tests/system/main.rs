@@ -9,4 +9,5 @@ mod crash;
 mod house;
 mod main_job;
 mod pages;
+mod redis;
 mod same_bytes;

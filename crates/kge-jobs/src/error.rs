@@ -51,3 +51,10 @@ pub enum Error {
         supported: u32,
     },
 }
+
+impl Error {
+    /// Whether the store, not the request, is at fault: asked again later, it may answer.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Refused { .. })
+    }
+}

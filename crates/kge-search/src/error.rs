@@ -29,6 +29,12 @@ pub enum Error {
         /// Numbers there are.
         found: usize,
     },
+    /// The model has numbers that are none.
+    #[error("model {model} has entity rows that are not finite; train it again")]
+    NotFinite {
+        /// The model's id.
+        model: u64,
+    },
     /// The scoring model failed.
     #[error(transparent)]
     Model(#[from] kge_model::Error),

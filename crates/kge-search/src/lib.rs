@@ -2,16 +2,19 @@
 //!
 //! A [`ServedModel`] holds a model's rows, its vocabulary and its scoring model;
 //! [`similar`](ServedModel::similar), [`predict`](ServedModel::predict) and
-//! [`score`](ServedModel::score) answer by an exact scan. All are CPU work for a blocking thread.
+//! [`score`](ServedModel::score) answer by an exact scan; [`principal`](ServedModel::principal)
+//! lays entities out for a map. All are CPU work for a blocking thread.
 
 #![forbid(unsafe_code)]
 
 mod error;
+mod map;
 mod neighbours;
 mod predict;
 mod served;
 
 pub use error::Error;
+pub use kge_kernels::principal::Principal;
 pub use neighbours::Neighbour;
 pub use predict::{Answer, Question, Scored};
 pub use served::ServedModel;

@@ -2,13 +2,19 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use kge_jobs::{Claim, Heartbeat, HeartbeatAnswer, Kind};
+use kge_jobs::{Claim, Failure, FencingToken, Heartbeat, HeartbeatAnswer, Kind, TaskId};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::{Error, Result, claims::Context, import, report::Reporter, train};
 
 /// How long a job may take to notice that it should stop, when the process is to end.
 const GRACE: Duration = Duration::from_secs(8);
+
+/// How soon a heartbeat that failed is tried again.
+const AFTER_OUTAGE: Duration = Duration::from_secs(2);
+/// The pauses between two tellings to a queue that is away.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Why a job was asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,33 +30,81 @@ pub(crate) async fn attempt(context: &Arc<Context>, claim: Claim) -> Result<()> 
     let reporter = Arc::new(Reporter::new());
     tracing::info!(%task, kind = ?claim.task.kind, attempt = claim.task.attempts.len(), "task begins");
     let (outcome, reason) = hold(context, &claim, &reporter).await;
-    let jobs = &context.jobs;
-    let told = match (&outcome, reason) {
+    let ending = match (&outcome, reason) {
         (_, Some(Reason::LeaseLost)) => {
             tracing::warn!(%task, "lease lost; nothing was published");
             return Ok(());
         }
         (Ok(result), _) => {
             tracing::info!(%task, "task is done");
-            jobs.complete(task, token, result.clone()).await
+            Ending::Done(result.clone())
         }
         (Err(Error::Stopped), Some(Reason::Shutdown)) => {
             tracing::info!(%task, "task is handed back");
-            jobs.hand_back(task, token).await
+            Ending::HandedBack
         }
         (Err(Error::Stopped), _) => {
             tracing::info!(%task, "task is cancelled");
-            jobs.acknowledge_cancel(task, token).await
+            Ending::Cancelled
         }
         (Err(error), _) => {
             tracing::warn!(%task, %error, "attempt failed");
-            jobs.fail(task, token, error.failure()).await
+            Ending::Failed(error.failure())
         }
     };
-    if let Err(error) = told {
+    if let Err(error) = tell(context, task, token, &ending).await {
         tracing::warn!(%task, %error, "the queue did not take how the task ended");
     }
     outcome.map(drop)
+}
+
+/// How an attempt ended.
+enum Ending {
+    Done(serde_json::Value),
+    HandedBack,
+    Cancelled,
+    Failed(Failure),
+}
+
+/// Tells the queue how an attempt ended, until it has heard or the process is to end: what was
+/// done must not be done again because of a short outage.
+async fn tell(
+    context: &Context,
+    task: TaskId,
+    token: FencingToken,
+    ending: &Ending,
+) -> Result<(), kge_jobs::Error> {
+    let jobs = &context.jobs;
+    let mut pause = FIRST_PAUSE;
+    let mut told_before = false;
+    loop {
+        let answer = match ending {
+            Ending::Done(result) => jobs.complete(task, token, result.clone()).await,
+            Ending::HandedBack => jobs.hand_back(task, token).await,
+            Ending::Cancelled => jobs.acknowledge_cancel(task, token).await,
+            Ending::Failed(failure) => jobs.fail(task, token, failure.clone()).await,
+        };
+        match answer {
+            Err(error) if error.is_outage() && !context.shutdown.is_cancelled() => {
+                tracing::warn!(%task, %error, "could not tell how the task ended");
+            }
+            // Only the answer to an earlier telling may have been lost.
+            Err(kge_jobs::Error::LeaseLost(_)) if told_before => {
+                let attempts = jobs.task(task).await?.attempts;
+                let own = attempts.into_iter().find(|attempt| attempt.token == token);
+                let heard =
+                    own.and_then(|own| own.end).is_some_and(|end| end.how != "lease expired");
+                return if heard { Ok(()) } else { Err(kge_jobs::Error::LeaseLost(task)) };
+            }
+            answer => return answer.map(drop),
+        }
+        told_before = true;
+        tokio::select! {
+            () = context.shutdown.cancelled() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
 }
 
 /// Runs the job while keeping its lease.
@@ -110,7 +164,10 @@ async fn hold(
                 reporter.stop();
             }
             // The lease outlives a short outage; a long one ends it, and the reaper speaks.
-            Err(error) => tracing::warn!(task = %claim.task.id, %error, "no heartbeat"),
+            Err(error) => {
+                tracing::warn!(task = %claim.task.id, %error, "no heartbeat");
+                tick.reset_after(AFTER_OUTAGE);
+            }
         }
     }
 }

@@ -66,7 +66,8 @@ pub(crate) struct Context {
 /// back and returns, within ten seconds.
 ///
 /// # Errors
-/// If the queue cannot be reached at the start, or a task hangs so that the process has to end.
+/// If the queue refuses this worker at the start (one that is away is waited for), or a task hangs
+/// so that the process has to end.
 pub async fn run(
     config: Config,
     catalog: Catalog,
@@ -74,7 +75,6 @@ pub async fn run(
     host: Arc<Host>,
     shutdown: CancellationToken,
 ) -> Result<()> {
-    jobs.ping().await?;
     let context = Arc::new(Context {
         worker: presence::worker_id(),
         config,
@@ -84,7 +84,7 @@ pub async fn run(
         shutdown: shutdown.clone(),
         held: presence::Held::default(),
     });
-    presence::register(&context).await?;
+    presence::enter(&context).await?;
     tracing::info!(worker = %context.worker, kinds = ?context.config.kinds, "worker is ready");
 
     let presence = tokio::spawn(presence::keep(context.clone()));

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use kge_jobs::{TaskId, WorkerId, WorkerInfo};
 
-use crate::{Result, claims::Context};
+use crate::{Error, Result, claims::Context};
 
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -63,6 +63,24 @@ pub(crate) async fn register(context: &Context) -> Result<()> {
         last_seen: Timestamp::now(),
     };
     Ok(context.jobs.register_worker(info).await?)
+}
+
+/// Registers for the first time; a queue that is away is waited for.
+pub(crate) async fn enter(context: &Context) -> Result<()> {
+    let mut pause = Duration::from_millis(100);
+    while let Err(error) = register(context).await {
+        let is_away = matches!(error, Error::Jobs(kge_jobs::Error::Unavailable { .. }));
+        if !is_away {
+            return Err(error);
+        }
+        tracing::warn!(%error, "could not register");
+        tokio::select! {
+            () = context.shutdown.cancelled() => return Ok(()),
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = (pause * 2).min(EVERY);
+    }
+    Ok(())
 }
 
 /// Registers and reaps every few seconds, for ever.

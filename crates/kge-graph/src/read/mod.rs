@@ -14,9 +14,12 @@ use crate::{Error, Result, Statement};
 
 mod csv;
 mod json;
+mod labels;
 mod name;
 pub(crate) mod rdf;
 mod tsv;
+
+pub use labels::{LABELS, Label, labels};
 
 /// The longest name a graph takes, in bytes.
 pub const MAX_NAME_BYTES: usize = 2048;

@@ -72,7 +72,7 @@ pub(crate) fn oxrdfio(format: Format) -> Result<RdfFormat> {
     })
 }
 
-fn failed(error: RdfParseError, format: Format, statements: u64) -> Error {
+pub(super) fn failed(error: RdfParseError, format: Format, statements: u64) -> Error {
     match error {
         RdfParseError::Io(error) => Error::Io(error),
         RdfParseError::Syntax(error) => match error.location() {

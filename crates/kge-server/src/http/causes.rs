@@ -42,8 +42,9 @@ impl From<kge_jobs::Error> for Problem {
         match error {
             Error::UnknownTask(id) => Self::unknown("task", &id.to_string(), None),
             Error::State { .. } | Error::LeaseLost(_) => Self::new(&kind::CONFLICT, words),
-            Error::Unavailable { .. } => Self::new(&kind::UNAVAILABLE, words),
-            error => Self::internal(&error),
+            Error::Unavailable { .. } | Error::Refused { .. } | Error::Version { .. } => {
+                Self::new(&kind::UNAVAILABLE, words)
+            }
         }
     }
 }

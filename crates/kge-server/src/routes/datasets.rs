@@ -1,6 +1,6 @@
 //! `/datasets`: making, listing, editing and deleting them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use hyper::{StatusCode, header};
 use kge_catalog::{Dataset, DatasetId};
@@ -173,6 +173,16 @@ pub(super) fn dataset_id(request: &Request) -> Result<DatasetId, Problem> {
 /// 503 if the job store does not answer.
 pub(super) async fn view(app: &App, dataset: &Dataset) -> Result<DatasetView, Problem> {
     Ok(viewed(dataset, &running(app, Some(dataset.id)).await?))
+}
+
+/// How long an answer waits for what stands beside it.
+const BESIDE: Duration = Duration::from_secs(1);
+
+/// A dataset as part of an answer that does not depend on the job store: if that is away, it is
+/// shown as nobody working on it.
+pub(super) async fn view_beside_answer(app: &App, dataset: &Dataset) -> DatasetView {
+    let running = tokio::time::timeout(BESIDE, running(app, Some(dataset.id))).await;
+    viewed(dataset, &running.ok().and_then(Result::ok).unwrap_or_default())
 }
 
 /// The datasets with running tasks, and whether one of those trains.

@@ -1,10 +1,11 @@
 //! `/health` and `/workers`: whether the server and those it needs are there.
 
-use hyper::StatusCode;
+use hyper::{StatusCode, header};
 use kge_jobs::{Filter, Kind, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::with;
 use crate::{
     app::App,
     http::{Reply, Request, json},
@@ -121,5 +122,6 @@ async fn readiness(app: &App) -> Reply {
         false => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     };
     let version = env!("CARGO_PKG_VERSION");
-    json(code, &Health { status, version, workers, problems, warnings })
+    let reply = json(code, &Health { status, version, workers, problems, warnings });
+    if code == StatusCode::OK { reply } else { with(reply, header::RETRY_AFTER, "5") }
 }

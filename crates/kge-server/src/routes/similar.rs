@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
-    datasets::{dataset_id, view},
+    datasets::{dataset_id, view_beside_answer},
     vectors::find_entity,
 };
 use crate::{
@@ -124,7 +124,7 @@ async fn similar(request: &Request, asked: AskedEntity) -> Answer {
         search_k,
         response,
     };
-    let dataset = view(&request.app, &dataset).await?;
+    let dataset = view_beside_answer(&request.app, &dataset).await;
     Ok(http::json(StatusCode::OK, &SimilarView { dataset, similar_entities: block }))
 }
 
