@@ -3,7 +3,7 @@
 CARGO ?= cargo
 COMPONENTS := plugins/components/complex.wasm
 
-.PHONY: help demo test lint fmt plugins images ci setup
+.PHONY: help demo test lint fmt plugins docs images ci setup
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ fmt: ## format everything
 
 plugins: setup ## build the scoring models to plugins/components/
 	$(CARGO) run -p kge-plugin --example build-plugins
+
+docs: ## build the book to target/book/
+	@bash .ci/mdbook build docs
 
 images: ## build the four images by Nix and load them into Docker
 	images/build

@@ -15,8 +15,7 @@
   };
   health = [
     "/bin/kge"
-    "--quiet"
-    "tasks"
-    "list"
+    "worker"
+    "--status"
   ];
 }

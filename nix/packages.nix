@@ -107,12 +107,6 @@ let
         nativeBuildInputs = [ pkgs.mdbook ];
         buildPhaseCargoCommand = ''
           mkdir -p $out/share/doc
-          if [ ! -e docs/book.toml ]; then # until the book is written
-            mkdir docs/src
-            mv docs/*.md docs/src/
-            echo "[kge-server](README.md)" > docs/src/SUMMARY.md
-            echo > docs/book.toml
-          fi
           mdbook build docs --dest-dir $out/share/doc/kge
           cargo doc --release --locked --workspace --no-deps
           cp -r target/${musl}/doc $out/share/doc/kge/crates

@@ -76,6 +76,17 @@ impl Toolchain {
     }
 }
 
+/// What compiles plugins here, in words.
+///
+/// # Errors
+/// If nothing does; the message says both ways to get one.
+pub fn find() -> Result<&'static str> {
+    Ok(match Toolchain::find()? {
+        Toolchain::Installed => "cargo, with the target wasm32-unknown-unknown",
+        Toolchain::Debian => "Debian's cargo, which builds the standard library too",
+    })
+}
+
 fn cargo_home() -> Option<PathBuf> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))

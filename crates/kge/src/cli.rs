@@ -85,6 +85,8 @@ pub(crate) enum Command {
     Score(Score),
     /// How far two entities lie apart
     Distance(Distance),
+    /// Draw what lies near what, as an SVG
+    Map(Map),
     /// Scoring models
     #[command(subcommand)]
     Plugin(Plugin),
@@ -97,6 +99,8 @@ pub(crate) enum Command {
     /// Tasks of the queue
     #[command(subcommand)]
     Tasks(Tasks),
+    /// Check what kge needs on this machine, and say what to do
+    Doctor(Doctor),
     /// The OpenAPI document of the REST API
     Openapi,
     /// Print the effective settings, or check a file of settings
@@ -165,6 +169,9 @@ pub(crate) struct Worker {
     /// Seconds a lease runs without a sign of life [default: 30]
     #[arg(long, value_name = "SECONDS", env = "KGE_LEASE", hide_env_values = true)]
     pub lease: Option<u64>,
+    /// Say who works, and end
+    #[arg(long)]
+    pub status: bool,
     /// End when standard input does: set by the server that started this worker
     #[arg(long, hide = true)]
     pub end_with_stdin: bool,
@@ -231,6 +238,9 @@ pub(crate) struct Train {
     /// The learning rate
     #[arg(long)]
     pub lr: Option<f32>,
+    /// The weight of the N3 regulariser; 0: none
+    #[arg(long, value_name = "WEIGHT")]
+    pub n3: Option<f32>,
     /// Everything random comes from here
     #[arg(long)]
     pub seed: Option<u64>,
@@ -307,6 +317,43 @@ pub(crate) struct Distance {
     pub a: String,
     /// Another
     pub b: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kge map countries --colour-by continent
+  kge map countries --colour-by continent --labels es --labels-from countries.ttl
+  kge map 3 --limit 100 --output hundred.svg")]
+pub(crate) struct Map {
+    /// A model's id, or a dataset's name for its promoted model
+    pub model: String,
+    /// Where the picture goes [default: the dataset's name, .svg]
+    #[arg(short, long, value_name = "FILE.svg")]
+    pub output: Option<PathBuf>,
+    /// Colour entities by their value of this relation; those without one are left out
+    #[arg(long, value_name = "RELATION")]
+    pub colour_by: Option<String>,
+    /// The language of labels
+    #[arg(long, value_name = "LANG", default_value = "en")]
+    pub labels: String,
+    /// An RDF file with labels (rdfs:label, skos:prefLabel) [default: the end of each name]
+    #[arg(long, value_name = "FILE")]
+    pub labels_from: Option<PathBuf>,
+    /// At most so many entities, the best connected
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    pub limit: usize,
+    /// Its width in pixels
+    #[arg(long, value_name = "N", default_value_t = 840)]
+    #[arg(value_parser = clap::value_parser!(u16).range(200..=8000))]
+    pub size: u16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// The port that `kge serve` would take [default: 127.0.0.1:6789]
+    #[arg(long, value_name = "ADDRESS", env = "KGE_LISTEN", hide_env_values = true)]
+    pub listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,7 @@
 
 mod cli;
 mod commands;
+mod drawing;
 mod open;
 mod settings;
 mod supervise;
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn end(json: bool, failure: &commands::Failure) -> ExitCode {
-    if json {
+    if json && !failure.answered {
         println!("{}", serde_json::json!({ "error": { "message": failure.message } }));
     }
     eprintln!("error: {}", failure.message);

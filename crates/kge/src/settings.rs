@@ -54,6 +54,8 @@ pub(crate) struct Worker {
     pub concurrency: usize,
     /// Seconds a lease runs without a sign of life.
     pub lease: u64,
+    /// Kinds of task; none: all this release can do.
+    pub kinds: Vec<kge_jobs::Kind>,
 }
 
 impl Default for Settings {
@@ -84,7 +86,7 @@ impl Default for Server {
 
 impl Default for Worker {
     fn default() -> Self {
-        Self { concurrency: 1, lease: 30 }
+        Self { concurrency: 1, lease: 30, kinds: Vec::new() }
     }
 }
 
@@ -146,12 +148,17 @@ fn secret(variable: &str) -> Result<Option<String>, Failure> {
 }
 
 fn without_password<S: Serializer>(address: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hide_password(address))
+}
+
+/// An address as it may be shown: `redis://user:***@host`.
+pub(crate) fn hide_password(address: &str) -> String {
     let hidden = address.split_once("://").and_then(|(scheme, rest)| {
         let (user, host) = rest.rsplit_once('@')?;
         let (user, _) = user.split_once(':')?;
         Some(format!("{scheme}://{user}:***@{host}"))
     });
-    serializer.serialize_str(hidden.as_deref().unwrap_or(address))
+    hidden.unwrap_or_else(|| address.to_owned())
 }
 
 fn find_plugins() -> PathBuf {
@@ -173,12 +180,14 @@ mod tests {
     fn flags_win_over_the_file_and_unknown_keys_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("kge.toml");
-        std::fs::write(&file, "data = 'a'\nthreads = 3\n[worker]\nlease = 7\n").unwrap();
+        std::fs::write(&file, "data = 'a'\nthreads = 3\n[worker]\nlease = 7\nkinds = ['train']\n")
+            .unwrap();
         let common =
             Common { config: Some(file.clone()), data: Some("b".into()), ..Common::default() };
         let settings = Settings::effective(&common).unwrap();
         assert_eq!((settings.data.as_str(), settings.threads), ("b", 3));
-        assert_eq!(settings.worker, Worker { concurrency: 1, lease: 7 });
+        let kinds = vec![kge_jobs::Kind::Train];
+        assert_eq!(settings.worker, Worker { concurrency: 1, lease: 7, kinds });
         assert_eq!(settings.state, Path::new("b/state"));
 
         std::fs::write(&file, "dta = 'a'\n").unwrap();

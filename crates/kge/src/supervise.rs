@@ -54,8 +54,13 @@ fn start(settings: &Settings) -> std::io::Result<Child> {
     } else {
         Command::new(binary)
     };
+    let kinds = settings.worker.kinds.iter().filter_map(|kind| serde_json::to_value(kind).ok());
+    let kinds: Vec<_> = kinds.filter_map(|kind| kind.as_str().map(str::to_owned)).collect();
+    command.arg("worker");
+    if !kinds.is_empty() {
+        command.args(["--kinds", &kinds.join(",")]);
+    }
     command
-        .arg("worker")
         .arg("--end-with-stdin")
         .args(["--data", &settings.data])
         // Not an argument: its password would be seen by everybody on this machine.

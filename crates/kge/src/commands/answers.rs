@@ -1,10 +1,13 @@
 //! `kge predict`, `similar`, `score`, `distance`: questions to a published model.
 
-use kge_graph::{EntityId, Graph, RelationId, Triple};
+use kge_graph::{EntityId, Triple};
 use kge_search::{Question, ServedModel};
 use serde_json::{Value, json};
 
-use super::{Failure, Result};
+use super::{
+    Failure, Result,
+    names::{entity, relation},
+};
 use crate::{cli, open, settings::Settings};
 
 pub(super) async fn predict(settings: &Settings, args: &cli::Predict, json: bool) -> Result {
@@ -95,19 +98,4 @@ fn print(json: bool, answers: &[Value], line: impl Fn(&Value) -> String) -> Resu
 
 fn text(answer: &Value) -> &str {
     answer["entity"].as_str().unwrap_or_default()
-}
-
-fn entity(graph: &Graph, name: &str) -> Result<EntityId> {
-    let nearest = || graph.entities().nearest(name);
-    graph.entity(name).ok_or_else(|| unknown("entity", name, nearest()))
-}
-
-fn relation(graph: &Graph, name: &str) -> Result<RelationId> {
-    let nearest = || graph.relations().nearest(name);
-    graph.relation(name).ok_or_else(|| unknown("relation", name, nearest()))
-}
-
-fn unknown(what: &str, name: &str, nearest: Option<&str>) -> Failure {
-    let hint = nearest.map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
-    Failure::new(format!("there is no {what} \"{name}\"{hint}"))
 }

@@ -1,12 +1,23 @@
 //! `kge demo`: a small real graph from nothing to answers.
 
-use std::{net::SocketAddr, time::Instant};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use kge_catalog::NewDataset;
-use kge_graph::{EntityId, GraphBuilder, Split, read};
+use kge_graph::{EntityId, GraphBuilder, RelationId, Split, Triple, read};
 use kge_search::{Question, ServedModel};
+use serde_json::{Value, json};
 
-use super::{Failure, Result, answers, import::Placing, serve, train};
+use super::{
+    Failure, Result,
+    import::Placing,
+    map,
+    names::{self, Labels},
+    serve, train,
+};
 use crate::{
     cli::{self, Common, Demo},
     open,
@@ -15,7 +26,10 @@ use crate::{
 
 const SAMPLE: &[u8] = include_bytes!("../../samples/countries.ttl");
 const NAME: &str = "countries";
-const ABOUT: [&str; 3] = ["Spain", "Japan", "Kenya"];
+const ABOUT: [&str; 5] = ["Spain", "Portugal", "Japan", "Kenya", "Brazil"];
+/// What is asked about; who and what the answers are comes from the model.
+const ASKED: [&str; 6] =
+    ["continent", "borders", "officialLanguage", "memberOf", "currency", "capital"];
 
 pub(super) async fn demo(mut settings: Settings, common: &Common, args: Demo) -> Result {
     let mut listen = args.listen;
@@ -28,35 +42,66 @@ pub(super) async fn demo(mut settings: Settings, common: &Common, args: Demo) ->
         settings.data = temporary.display().to_string();
         settings.state = temporary.join("state");
     }
+    let outcome = from_nothing_to_answers(settings, common.json, &args, listen).await;
+    if temporary.is_dir() {
+        std::fs::remove_dir_all(&temporary)?;
+    }
+    outcome
+}
+
+async fn from_nothing_to_answers(
+    settings: Settings,
+    json: bool,
+    args: &Demo,
+    listen: SocketAddr,
+) -> Result {
     prepare(&settings).await?;
     let began = Instant::now();
     let args_for_training = cli::Train {
         dataset: NAME.into(),
-        dim: Some(32),
+        dim: Some(64),
         epochs: Some(40),
         batch: Some(128),
+        n3: Some(0.085),
         ..cli::Train::default()
     };
-    let report = train::train_and_publish(&settings, &args_for_training).await?;
-    if common.json {
+    let mut report = train::train_and_publish(&settings, &args_for_training).await?;
+    let model = open::served_model(&settings, NAME).await?;
+    let picture = draw(&model)?;
+    if json {
+        report["map"] = json!(picture);
         println!("{report}");
     } else {
-        say(&settings, &report, began).await?;
+        say(&model, &report, &picture, began).await?;
     }
     if !args.no_serve {
-        if !common.json {
-            println!("\nServing. Try:");
-            println!("  http://{listen}/docs          every call, to try out");
-            println!("  http://{listen}/datasets/1    what was imported");
-            println!("Ctrl-C ends it.");
+        if !json {
+            addresses(listen, &model);
         }
         let serving = cli::Serve { listen: Some(listen), ..cli::Serve::default() };
-        serve::serve(settings, serving, common.json).await?;
-    }
-    if temporary.is_dir() {
-        std::fs::remove_dir_all(&temporary)?;
+        serve::serve(settings, serving, json).await?;
     }
     Ok(())
+}
+
+fn addresses(listen: SocketAddr, model: &ServedModel) {
+    let (dataset, model) = (model.record.dataset, model.record.id);
+    println!("\nServing. Open next:");
+    for (path, what) in [
+        ("/docs".into(), "every call, to try out"),
+        (format!("/datasets/{dataset}"), "what was imported"),
+        (format!("/models/{model}/evaluation"), "how good it is, relation by relation"),
+        (
+            format!(
+                "/datasets/{dataset}/similar_entities/\
+                 https%3A%2F%2Fkge-server.example%2Fcountries%2FPortugal"
+            ),
+            "what is most like Portugal",
+        ),
+    ] {
+        println!("  http://{listen}{path}\n      {what}");
+    }
+    println!("Ctrl-C ends it.");
 }
 
 async fn prepare(settings: &Settings) -> Result {
@@ -81,49 +126,76 @@ async fn prepare(settings: &Settings) -> Result {
     Ok(())
 }
 
-async fn say(settings: &Settings, report: &serde_json::Value, began: Instant) -> Result {
-    let model = open::served_model(settings, NAME).await?;
+async fn say(model: &ServedModel, report: &Value, picture: &Path, began: Instant) -> Result {
+    let labels = labels()?;
+    let name = |id: EntityId| labels.of(model.entity_name(id));
     println!("Trained and evaluated in {}.", train::took(began.elapsed()));
-    if let Some(mrr) = report.pointer("/evaluation/both/mrr").and_then(|mrr| mrr.as_f64()) {
+    if let Some(mrr) = report.pointer("/evaluation/both/mrr").and_then(Value::as_f64) {
         println!("Facts it never saw: filtered MRR {mrr:.3} (1 is perfect).");
     }
+    println!();
     for country in ABOUT {
-        let Some(id) = entity_ending(&model, country) else { continue };
-        let near = answers::neighbours(&model, id, 6)?;
-        let names: Vec<_> =
-            near.iter().skip(1).filter_map(|n| n["entity"].as_str()).map(short).collect();
-        println!("\nMost like {country}: {}", names.join(", "));
+        let id = names::entity(&model.graph, country)?;
+        let near = model.similar(model.embeddings.entity(id.0), 6)?;
+        let near: Vec<_> = near.iter().skip(1).map(|near| name(near.entity)).collect();
+        println!("Most like {country}: {}", near.join(", "));
     }
-    println!("\nFacts held out, and the best three answers:");
-    let mut told = std::collections::BTreeSet::new();
-    for &triple in model.graph.triples(Split::Test) {
-        let statement = model.graph.statement(triple);
-        let from_type = statement.relation.ends_with("#type");
-        if from_type || told.len() == 5 || !told.insert(triple.relation) {
-            continue;
-        }
-        let question = Question::Tail { head: triple.head, relation: triple.relation };
-        let best = answers::predictions(&model, question, 3, false)?;
-        let names: Vec<_> = best.iter().filter_map(|a| a["entity"].as_str()).map(short).collect();
+    let entities = model.graph.entities().len();
+    println!(
+        "\nFacts held out of training; the truth's rank among {entities} names, and the best guesses:"
+    );
+    for relation in ASKED {
+        let relation = names::relation(&model.graph, relation)?;
+        let Some(triple) = held_out(model, relation) else { continue };
+        let question = Question::Tail { head: triple.head, relation };
+        // What it was told is no guess; the truth is in the graph too, though not in training.
+        let answers = model.predict(question, 100, false)?;
+        let guesses = answers.iter().filter(|answer| {
+            answer.entity == triple.tail || !answer.known && answer.entity != triple.head
+        });
+        let guesses: Vec<_> = guesses.take(3).map(|answer| name(answer.entity)).collect();
+        let rank = model.score(&[triple])?.first().map_or(f64::NAN, |scored| scored.tail_rank);
+        let asked = labels.of(model.graph.relations().name(relation.0));
         println!(
-            "  {} {} ?  {}  (true: {})",
-            short(statement.head),
-            short(statement.relation),
-            names.join(", "),
-            short(statement.tail)
+            "  {:<30} {:<18} {rank:>4.0}   {}",
+            format!("{}, {asked}?", name(triple.head)),
+            name(triple.tail),
+            guesses.join(", "),
         );
     }
+    println!("\nA map of the countries, to open in a browser: {}", picture.display());
     Ok(())
 }
 
-fn entity_ending(model: &ServedModel, ending: &str) -> Option<EntityId> {
-    let position = model.graph.entities().iter().position(|name| short(name) == ending)?;
-    Some(EntityId(position as u32))
+/// The tested fact of a relation whose ends are best known otherwise (ids count from the entity
+/// that occurs most often); none where all that is known of the truth is what kind of thing it is.
+fn held_out(model: &ServedModel, relation: RelationId) -> Option<Triple> {
+    let trained = model.graph.triples(Split::Train);
+    let facts = |entity: EntityId| {
+        trained.iter().filter(|triple| triple.head == entity || triple.tail == entity).count()
+    };
+    let mut tested = model.graph.triples(Split::Test).to_vec();
+    tested.retain(|triple| triple.relation == relation);
+    tested.sort_by_key(|triple| (triple.head.max(triple.tail), triple.head));
+    tested.into_iter().find(|triple| facts(triple.tail) > 1)
 }
 
-/// The part of an IRI that people read.
-fn short(name: &str) -> &str {
-    name.rsplit(['/', '#']).next().unwrap_or(name)
+fn labels() -> Result<Labels> {
+    Labels::read(read::Format::Turtle, SAMPLE, "en")
+}
+
+/// The countries, coloured by continent, in a file that outlives the demo's data.
+fn draw(model: &ServedModel) -> Result<PathBuf> {
+    let wish = map::Wish {
+        dataset: NAME,
+        colour_by: Some(names::relation(&model.graph, "continent")?),
+        labels: &labels()?,
+        limit: usize::MAX,
+        width: 840,
+    };
+    let file = std::env::temp_dir().join(format!("kge-demo-{}.svg", std::process::id()));
+    map::write(&file, &map::picture(model, &wish)?.0)?;
+    Ok(file)
 }
 
 /// The address, or the same with the next port that nobody holds.

@@ -9,20 +9,30 @@ use kge_graph::{
 };
 use serde_json::json;
 
-use super::{Failure, Result};
+use super::{Failure, Result, progress::Meter};
 use crate::{cli, open, settings::Settings};
 
 pub(super) async fn import(settings: &Settings, args: &cli::Import, json: bool) -> Result {
     let placing = Placing::parse(&args.split, args.seed)?;
     let mut builder = GraphBuilder::new();
-    let mut statements = 0;
-    for (file, split) in expand(&args.files)? {
+    let files = expand(&args.files)?;
+    // What cannot be opened is said when its turn comes.
+    let size = |file: &Path| std::fs::metadata(file).map_or(0, |file| file.len());
+    let total = files.iter().map(|(file, _)| size(file)).sum();
+    let meter = Meter::new("import");
+    let (mut statements, mut before) = (0, 0);
+    for (file, split) in files {
         let placing = split.map_or(placing, Placing::All);
         let format = args.format.or_else(|| Format::from_path(&file)).ok_or_else(|| {
             Failure::usage(format!("{}: which format? say --format", file.display()))
         })?;
-        statements += add_file(&mut builder, &file, format, placing)?;
+        let input = std::fs::File::open(&file)
+            .and_then(|input| read::decompress(meter.watch(input, before, total)))
+            .map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
+        statements += add_file(&mut builder, &file, input, format, placing)?;
+        before += size(&file);
     }
+    drop(meter);
     let repeated = statements - builder.len() as u64;
     let catalog = open::catalog(settings)?;
     let dataset = dataset(&catalog, &args.dataset).await?;
@@ -84,10 +94,11 @@ fn expand(files: &[PathBuf]) -> Result<Vec<(PathBuf, Option<Split>)>> {
 fn add_file(
     builder: &mut GraphBuilder,
     file: &Path,
+    input: impl std::io::Read,
     format: Format,
     placing: Placing,
 ) -> Result<u64> {
-    let report = read::read(format, read::open(file)?, &mut |statement| {
+    let report = read::read(format, input, &mut |statement| {
         builder.add(placing.split(statement), statement);
         Ok(())
     });

@@ -72,6 +72,6 @@ pub(super) fn health(args: &Health, json: bool) -> Result {
     if status.is_success() {
         Ok(())
     } else {
-        Err(Failure::new(format!("{address}: {status} {body}")))
+        Err(Failure::answered(format!("{address}: {status} {body}")))
     }
 }

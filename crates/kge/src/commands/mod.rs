@@ -3,9 +3,12 @@
 mod answers;
 mod demo;
 mod docs;
+mod doctor;
 mod import;
 mod info;
 mod lists;
+mod map;
+mod names;
 mod plugin;
 mod progress;
 mod serve;
@@ -24,17 +27,24 @@ use crate::{
 pub(crate) struct Failure {
     pub code: u8,
     pub message: String,
+    /// Whether standard output has the answer already, as JSON if asked for.
+    pub answered: bool,
 }
 
 impl Failure {
     /// What was asked for could not be done.
     pub(crate) fn new(message: impl Display) -> Self {
-        Self { code: 1, message: message.to_string() }
+        Self { code: 1, message: message.to_string(), answered: false }
     }
 
     /// It was asked for wrongly.
     pub(crate) fn usage(message: impl Display) -> Self {
-        Self { code: 2, message: message.to_string() }
+        Self { code: 2, message: message.to_string(), answered: false }
+    }
+
+    /// It was done, and the answer, which was printed, is no.
+    pub(crate) fn answered(message: impl Display) -> Self {
+        Self { answered: true, ..Self::new(message) }
     }
 }
 
@@ -60,7 +70,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
     match cli.command {
         Command::Demo(args) => demo::demo(settings, &cli.common, args).await,
         Command::Serve(args) => serve::serve(settings, args, json).await,
-        Command::Worker(args) => worker::worker(settings, args).await,
+        Command::Worker(args) => worker::worker(settings, args, json).await,
         Command::Import(args) => import::import(&settings, &args, json).await,
         Command::Train(args) => train::train(&settings, &args, json).await,
         Command::Evaluate(args) => train::evaluate(&settings, &args, json).await,
@@ -68,10 +78,12 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Command::Similar(args) => answers::similar(&settings, &args, json).await,
         Command::Score(args) => answers::score(&settings, &args, json).await,
         Command::Distance(args) => answers::distance(&settings, &args, json).await,
+        Command::Map(args) => map::map(&settings, &args, json).await,
         Command::Plugin(args) => plugin::plugin(&settings, args, json).await,
         Command::Dataset(args) => lists::datasets(&settings, args, json).await,
         Command::Model(args) => lists::models(&settings, args, json).await,
         Command::Tasks(args) => lists::tasks(&settings, args, json).await,
+        Command::Doctor(args) => doctor::doctor(&settings, &args, json).await,
         Command::Openapi => info::openapi(),
         Command::Config(_) => Ok(()),
         Command::Health(args) => info::health(&args, json),

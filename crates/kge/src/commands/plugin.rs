@@ -57,6 +57,6 @@ async fn check(settings: &Settings, plugin: &str, json: bool) -> Result {
     if report.passed() {
         Ok(())
     } else {
-        Err(Failure::new("the plugin does not keep the contract"))
+        Err(Failure::answered("the plugin does not keep the contract"))
     }
 }

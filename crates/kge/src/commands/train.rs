@@ -45,7 +45,10 @@ pub(super) async fn train_and_publish(settings: &Settings, args: &cli::Train) ->
             .map_err(|error| Failure::new(format!("{}: {error}", file.display())))?
             .into(),
         None => {
-            let record = catalog.plugin(&algorithm.plugin).await?;
+            let record = catalog.plugin(&algorithm.plugin).await.map_err(|error| {
+                let directory = settings.plugins.display();
+                Failure::new(format!("{error}, and {directory} has none; see kge doctor"))
+            })?;
             catalog.plugin_bytes(&record.sha256).await?
         }
     };
@@ -181,6 +184,9 @@ fn recipe(args: &cli::Train) -> Result<Algorithm> {
                 *learning_rate = lr;
             }
         }
+    }
+    if let Some(weight) = args.n3 {
+        algorithm.regulariser = (weight > 0.0).then_some(Regulariser::N3 { weight });
     }
     algorithm.dim = args.dim.unwrap_or(algorithm.dim);
     algorithm.epochs = args.epochs.unwrap_or(algorithm.epochs);

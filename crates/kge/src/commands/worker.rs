@@ -2,13 +2,17 @@
 
 use std::{io::Read, path::PathBuf, time::Duration};
 
+use kge_jobs::WorkerInfo;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Result};
 use crate::{cli, open, settings::Settings};
 
-pub(super) async fn worker(settings: Settings, args: cli::Worker) -> Result {
+pub(super) async fn worker(settings: Settings, args: cli::Worker, json: bool) -> Result {
+    if args.status {
+        return status(&settings, json).await;
+    }
     let catalog = open::catalog(&settings)?;
     let jobs = open::jobs(&settings)?;
     let host = open::host(&settings)?;
@@ -23,7 +27,10 @@ pub(super) async fn worker(settings: Settings, args: cli::Worker) -> Result {
         .collect::<Result<Vec<_>>>()?;
     let usual = kge_worker::Config::default();
     let config = kge_worker::Config {
-        kinds: if kinds.is_empty() { usual.kinds.clone() } else { kinds },
+        kinds: [kinds, settings.worker.kinds.clone(), usual.kinds.clone()]
+            .into_iter()
+            .find(|kinds| !kinds.is_empty())
+            .unwrap_or_default(),
         concurrency: args.concurrency.unwrap_or(settings.worker.concurrency),
         threads: settings.threads,
         lease: Duration::from_secs(args.lease.unwrap_or(settings.worker.lease).max(1)),
@@ -36,6 +43,25 @@ pub(super) async fn worker(settings: Settings, args: cli::Worker) -> Result {
         end_with_stdin(shutdown.clone())?;
     }
     Ok(kge_worker::run(config, catalog, jobs, host, shutdown).await?)
+}
+
+/// Who works, and on what.
+async fn status(settings: &Settings, json: bool) -> Result {
+    let workers = open::jobs(settings)?.workers().await?;
+    if json {
+        println!("{}", serde_json::to_string(&workers)?);
+        return Ok(());
+    }
+    if workers.is_empty() {
+        println!("no worker was heard of within the last minute");
+    }
+    for WorkerInfo { id, host, pid, version, slots, tasks, last_seen, .. } in workers {
+        let tasks: Vec<_> = tasks.iter().map(ToString::to_string).collect();
+        let busy =
+            if tasks.is_empty() { "idle".into() } else { format!("task {}", tasks.join(", ")) };
+        println!("{id}  {host} pid {pid}, {version}: {busy}, {slots} at once, seen {last_seen}");
+    }
+    Ok(())
 }
 
 /// Cancelled by SIGTERM or Ctrl-C; while the binary is worked on, also by a newer one.
