@@ -1,5 +1,5 @@
-# The workspace without its code: what a dependency's compilation can depend on, and nothing else.
-# Tests, benches, lints and what only those need may change without compiling dependencies anew.
+# The workspace without its code: what the compilation of dependencies can depend on, and nothing
+# else. Tests, benches, lints and what only those need may change without compiling them anew.
 {
   lib,
   src,
@@ -42,9 +42,10 @@ let
   file = name: set: builtins.toFile name (toTOML set);
 in
 {
+  # Which crates, not which of them needs which: that also tells what tests turn on in them.
   lock = file "Cargo.lock" {
     version = 4;
-    package = crates;
+    package = map (keep [ "name" "version" "source" "checksum" ]) crates;
   };
   root = file "Cargo.toml" {
     inherit (workspace) profile;
