@@ -1,6 +1,9 @@
 //! What users get wrong, and what they are told.
 
-use std::process::Command;
+use std::{
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    process::Command,
+};
 
 use serde_json::json;
 
@@ -55,6 +58,39 @@ fn a_data_directory_that_cannot_be_written_is_one_line() {
 }
 
 #[test]
+fn a_volume_of_another_user_is_a_line_with_both_uids_and_the_fix() {
+    let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    if !is_root {
+        // Only root may become somebody else.
+        assert!(std::env::var_os("CI").is_none(), "CI runs as root");
+        eprintln!("skipped: not root");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    // The build's own folder may be closed to others.
+    let program = folder.path().join("kge");
+    std::fs::copy(KGE, &program).unwrap();
+    let output = Command::new("setpriv")
+        .args(["--reuid", "1001", "--regid", "100", "--clear-groups"])
+        .arg(program)
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(&data)
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{errors}");
+    let lines: Vec<_> = errors.lines().collect();
+    assert_eq!(lines.len(), 1, "{errors}");
+    for words in [data.to_str().unwrap(), "UID 0", "UID 1001", "chown -R 1001"] {
+        assert!(lines[0].contains(words), "{errors}");
+    }
+}
+
+#[test]
 fn wrong_usage_ends_with_2() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("kge.toml"), "dta = 'x'\n").unwrap();
@@ -79,4 +115,20 @@ fn unknown_names_on_the_command_line_come_with_the_nearest() {
         .unwrap();
     let errors = String::from_utf8(train.stderr).unwrap();
     assert!(errors.contains("\"capitols\"; did you mean \"capitals\"?"), "{errors}");
+}
+
+#[test]
+fn a_public_address_without_keys_is_refused_and_with_one_asks_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = ["serve", "--no-worker", "--listen", "0.0.0.0:0"];
+    let output = kge(folder.path(), &serve);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("kge key create") && errors.contains("--keys off"), "{errors}");
+
+    let made = kge(folder.path(), &["--data", "data", "key", "create", "--name", "me"]);
+    let key = String::from_utf8(made.stdout).unwrap();
+    let house = House::open_with(folder.path(), &[("KGE_KEYS", "required")]);
+    assert_eq!(house.send("GET", "/datasets", None, Vec::new()).0, 401);
+    assert_eq!(house.send_with_key(key.trim(), "/datasets").0, 200);
 }

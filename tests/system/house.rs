@@ -60,7 +60,11 @@ impl House {
     }
 
     pub(crate) fn open_with(folder: &Path, environment: &[(&str, &str)]) -> Self {
-        Self::open_logged(folder, environment, Stdio::inherit())
+        Self::open_told(folder, &[], environment, Stdio::inherit())
+    }
+
+    pub(crate) fn open_without_worker(folder: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::open_told(folder, &["--no-worker"], environment, Stdio::inherit())
     }
 
     /// What it says beside its answers goes to `log`.
@@ -69,11 +73,20 @@ impl House {
         environment: &[(&str, &str)],
         log: impl Into<Stdio>,
     ) -> Self {
+        Self::open_told(folder, &[], environment, log)
+    }
+
+    fn open_told(
+        folder: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        log: impl Into<Stdio>,
+    ) -> Self {
         let mut command = Command::new(KGE);
         command
             .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data", "data"])
-            .arg("--plugins")
-            .arg(plugins())
+            .args(arguments)
+            .env("KGE_PLUGINS", plugins())
             .envs(environment.iter().copied())
             .stderr(log);
         Self::start(folder, command)
@@ -92,6 +105,15 @@ impl House {
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; how long it took to end.
+    pub(crate) fn terminate(mut self) -> Duration {
+        let began = Instant::now();
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(self.child.wait().unwrap().success());
+        began.elapsed()
     }
 
     pub(crate) fn get(&self, path: &str) -> Value {
@@ -133,6 +155,21 @@ impl House {
         let mut text = String::new();
         answer.body_mut().as_reader().read_to_string(&mut text).unwrap();
         (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// GET with a key.
+    pub(crate) fn send_with_key(&self, key: &str, path: &str) -> (u16, Value) {
+        let answer = ureq::get(format!("{}{path}", self.address))
+            .header("authorization", format!("Bearer {key}"))
+            .call();
+        let mut answer = answer.unwrap();
+        (answer.status().as_u16(), answer.body_mut().read_json().unwrap())
+    }
+
+    /// The body of an endless answer.
+    pub(crate) fn stream(&self, path: &str) -> impl Read + Send + use<> {
+        let answer = ureq::get(format!("{}{path}", self.address)).call().unwrap();
+        answer.into_body().into_reader()
     }
 
     /// One header of the answer to a GET.
@@ -190,6 +227,27 @@ impl House {
             assert!(began.elapsed() < patience, "task {task} took too long: {body}");
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// The worker's id, once it is there.
+    pub(crate) fn until_worker(&self, patience: Duration) -> Value {
+        let began = Instant::now();
+        loop {
+            let workers = self.get("/workers");
+            let worker = workers.pointer("/0/worker").unwrap_or(&workers[0]);
+            if worker["id"].is_string() {
+                return worker["id"].clone();
+            }
+            assert!(began.elapsed() < patience, "no worker: {workers}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// A model's filtered test MRR, both ways.
+    pub(crate) fn mrr(&self, model: &Value) -> f64 {
+        let evaluation = self.get(&format!("/models/{}/evaluation", model["id"]));
+        let mrr = evaluation.pointer("/both/mrr").or(evaluation.pointer("/evaluation/both/mrr"));
+        mrr.and_then(Value::as_f64).unwrap()
     }
 
     /// The only model of a dataset.

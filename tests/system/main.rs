@@ -9,5 +9,7 @@ mod crash;
 mod house;
 mod main_job;
 mod pages;
+mod processes;
 mod redis;
 mod same_bytes;
+mod tasks;

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kge_jobs::{JobStore, Kind, Needs, NewTask, RedisJobs};
 use serde_json::json;
 
 use crate::house::{House, KGE, complex, kge, kge_json, plugins};
@@ -15,7 +16,7 @@ use crate::house::{House, KGE, complex, kge, kge_json, plugins};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A Redis that keeps what it was told, with the password `hunter2`.
-struct Redis {
+pub(crate) struct Redis {
     program: PathBuf,
     folder: tempfile::TempDir,
     port: u16,
@@ -24,7 +25,7 @@ struct Redis {
 
 impl Redis {
     /// `None`, said aloud, where there is no `redis-server` outside CI.
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let mut programs = std::env::split_paths(&path).map(|folder| folder.join("redis-server"));
         let Some(program) = programs.find(|program| program.is_file()) else {
@@ -62,7 +63,7 @@ impl Redis {
         }
     }
 
-    fn address(&self, password: &str) -> String {
+    pub(crate) fn address(&self, password: &str) -> String {
         format!("redis://:{password}@127.0.0.1:{}", self.port)
     }
 }
@@ -202,4 +203,34 @@ fn a_server_and_a_worker_start_before_their_redis() {
     }
     worker.kill().unwrap();
     worker.wait().unwrap();
+}
+
+#[test]
+fn tasks_of_another_release_or_plugin_are_left_alone_and_that_is_said() {
+    let Some(redis) = Redis::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let address = redis.address("hunter2");
+    let house = House::open_with(folder.path(), &[("KGE_JOBS", &address)]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let nobody_has = ["engine:999", "plugin:00ff"].map(str::to_owned).to_vec();
+    let made = runtime.block_on(async {
+        let jobs = RedisJobs::open(&address).unwrap();
+        let needs = Needs { features: nobody_has.clone() };
+        let task = NewTask { needs, ..NewTask::new(Kind::Train, None, json!({})) };
+        jobs.enqueue(task).await.unwrap().id.0
+    });
+    let began = Instant::now();
+    loop {
+        let lacks = house.get("/workers")[0]["worker"]["lacks"].clone();
+        if lacks == json!(nobody_has) {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "{lacks}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let health = house.get("/health/ready");
+    let expected = json!(["a Train task is queued that needs engine:999, which no worker has"]);
+    assert_eq!(health["warnings"], expected);
+    let task = house.get(&format!("/tasks/{made}?no_redirect=true"));
+    assert_eq!(task["task"]["state"], "PENDING");
 }

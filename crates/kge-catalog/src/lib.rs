@@ -1,4 +1,5 @@
-//! What the artifact store holds, as records: datasets, revisions, models, plugins, algorithms.
+//! What the artifact store holds, as records: datasets, revisions, models, plugins, algorithms,
+//! keys.
 //!
 //! [`Catalog`] is the only place that knows both bytes (kge-graph, kge-model) and objects
 //! (kge-store); server, worker and commands all work through it, in any number of processes on
@@ -18,6 +19,7 @@ mod dataset;
 mod datasets;
 mod error;
 mod ids;
+mod keys;
 mod live;
 mod models;
 mod names;
@@ -29,6 +31,7 @@ mod plugins;
 mod revisions;
 #[cfg(test)]
 mod scratch;
+mod uploads;
 
 pub use algorithms::AlgorithmRecord;
 pub use append::{Addition, Appended, Imported, Removal};
@@ -36,6 +39,7 @@ pub use catalog::Catalog;
 pub use dataset::{ChosenAlgorithm, Dataset, NewDataset};
 pub use error::Error;
 pub use ids::{AlgorithmId, DatasetId, ModelId};
+pub use keys::{KeyRecord, NewKey, Scope};
 pub use kge_graph::Counts;
 pub use models::Committed;
 pub use normalise::{Position, normalise};

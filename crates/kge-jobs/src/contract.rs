@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     Event, EventId, Failure, FencingToken, Filter, Kind, Needs, Progress, Result, Task, TaskId,
-    WorkerId, WorkerInfo,
+    Unmet, WorkerId, WorkerInfo,
 };
 
 /// A boxed future, so that a store can be chosen at run time.
@@ -113,6 +113,10 @@ pub trait JobStore: Send + Sync {
     /// [`reap`](Self::reap). A nonce seen before from the same worker gives the same claim again
     /// while it is live.
     fn claim(&self, claimant: Claimant) -> BoxFuture<'_, Result<Option<Claim>>>;
+
+    /// What keeps a worker that runs these kinds and offers these features from queued tasks,
+    /// grouped by what it lacks.
+    fn unmet(&self, kinds: Vec<Kind>, features: Vec<String>) -> BoxFuture<'_, Result<Vec<Unmet>>>;
 
     /// Returns when a task may have become ready, or after `patience`.
     fn wait_for_work(&self, patience: Duration) -> BoxFuture<'_, Result<()>>;

@@ -23,8 +23,8 @@ pub use error::Error;
 pub use redis::RedisJobs;
 pub use sqlite::SqliteJobs;
 pub use task::{
-    Attempt, AttemptEnd, Event, EventId, Failure, FencingToken, Filter, Kind, Needs, Progress,
-    State, Task, TaskId, WorkerId, WorkerInfo,
+    Attempt, AttemptEnd, ENGINE, Event, EventId, Failure, FencingToken, Filter, Kind, Needs,
+    Progress, State, Task, TaskId, Unmet, WorkerId, WorkerInfo,
 };
 
 /// What this crate's fallible functions return.

@@ -172,12 +172,27 @@ pub struct Event {
     pub data: serde_json::Value,
 }
 
+/// The generation of tasks: what their payloads mean, and how their results are computed. It grows
+/// with a release that changes either, and a worker does only tasks of its own.
+pub const ENGINE: u32 = 1;
+
 /// What a task asks of a worker beside its kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Needs {
     /// Words that must all be among a worker's features: `precision:bf16`.
     pub features: Vec<String>,
+}
+
+/// Queued tasks that a claimant is not handed because of what they need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmet {
+    /// Their kind.
+    pub kind: Kind,
+    /// Which of their needs it does not offer.
+    pub lacking: Vec<String>,
+    /// How many there are.
+    pub tasks: u64,
 }
 
 /// A worker, as it says of itself.
@@ -197,6 +212,9 @@ pub struct WorkerInfo {
     pub slots: u32,
     /// What it offers to [`Needs`].
     pub features: Vec<String>,
+    /// What queued tasks of its kinds need, and it does not offer.
+    #[serde(default)]
+    pub lacks: Vec<String>,
     /// The tasks it holds now.
     #[serde(default)]
     pub tasks: Vec<TaskId>,
@@ -217,6 +235,50 @@ pub struct Filter {
     pub before: Option<Timestamp>,
     /// Children of this task.
     pub parent: Option<TaskId>,
+}
+
+impl Unmet {
+    /// Out of all that wait: those of these kinds that lack any of these features.
+    pub(crate) fn of(
+        waiting: Vec<(Kind, Needs, u64)>,
+        kinds: &[Kind],
+        features: &[String],
+    ) -> Vec<Self> {
+        let mut unmet: Vec<Self> = Vec::new();
+        for (kind, needs, tasks) in waiting {
+            let mut lacking = needs.lacking(features);
+            lacking.sort();
+            if lacking.is_empty() || !kinds.contains(&kind) {
+                continue;
+            }
+            match unmet.iter_mut().find(|one| one.kind == kind && one.lacking == lacking) {
+                Some(same) => same.tasks += tasks,
+                None => unmet.push(Self { kind, lacking, tasks }),
+            }
+        }
+        unmet.sort_by(|a, b| (a.kind.name(), &a.lacking).cmp(&(b.kind.name(), &b.lacking)));
+        unmet
+    }
+}
+
+impl Needs {
+    /// What stands before a plugin's hash.
+    pub const PLUGIN: &str = "plugin:";
+
+    /// The word for a worker of this engine.
+    pub fn engine() -> String {
+        format!("engine:{ENGINE}")
+    }
+
+    /// The word for a worker that can load the plugin of this hash.
+    pub fn plugin(sha256: &str) -> String {
+        format!("{}{sha256}", Self::PLUGIN)
+    }
+
+    /// What is not among these features.
+    pub fn lacking(&self, offered: &[String]) -> Vec<String> {
+        self.features.iter().filter(|need| !offered.contains(need)).cloned().collect()
+    }
 }
 
 impl Kind {

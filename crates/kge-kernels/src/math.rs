@@ -5,16 +5,18 @@
 
 /// `e^x`, within 2 units in the last place of the exact value; 0 below -87.3, infinity above 88.7.
 ///
-/// Written so that a loop over it vectorises.
+/// Without a branch and without a conversion between floats and integers, so that a loop over it
+/// vectorises; branches made it four times slower.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     // x = n ln 2 + r, |r| <= ln 2 / 2; ln 2 is split in two so that r is nearly exact.
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
-    // Adding and subtracting 1.5 x 2^23 rounds to the nearest integer.
+    // Adding 1.5 x 2^23 rounds to the nearest integer and leaves it in the low bits.
     const ROUND: f32 = 12_582_912.0;
     let clamped = x.clamp(-87.3, 88.7);
-    let n = clamped.mul_add(std::f32::consts::LOG2_E, ROUND) - ROUND;
+    let rounded = clamped.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let n = rounded - ROUND;
     let r = n.mul_add(-LN_2_LOW, n.mul_add(-LN_2_HIGH, clamped));
     let mut p = 1.0 / 5040.0_f32;
     p = p.mul_add(r, 1.0 / 720.0);
@@ -25,17 +27,14 @@ pub fn exp(x: f32) -> f32 {
     p = p.mul_add(r, 1.0);
     p = p.mul_add(r, 1.0);
     // 2^n in two factors, because 2^128 alone is not a float.
-    let half = (n * 0.5) as i32;
-    let rest = n as i32 - half;
-    let power = |k: i32| f32::from_bits(((k + 127) << 23) as u32);
-    let y = p * power(half) * power(rest);
-    if x < -87.3 {
-        0.0
-    } else if x > 88.7 {
-        f32::INFINITY
-    } else {
-        y
-    }
+    let n = rounded.to_bits().wrapping_sub(ROUND.to_bits()).cast_signed();
+    let half = n >> 1;
+    let power = |k: i32| f32::from_bits((k.wrapping_add(127) << 23).cast_unsigned());
+    let y = p * power(half) * power(n.wrapping_sub(half));
+    // All ones where the condition holds.
+    let mask = |condition: bool| u32::from(condition).wrapping_neg();
+    let (under, over) = (mask(x < -87.3), mask(x > 88.7));
+    f32::from_bits((y.to_bits() & !under & !over) | (f32::INFINITY.to_bits() & over))
 }
 
 /// The natural logarithm of a positive finite normal number, within `4e-16 |ln x| + 1e-16`.

@@ -6,7 +6,7 @@ use kge_catalog::Catalog;
 use kge_jobs::JobStore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, http::Doors, served::ServedModels};
+use crate::{Config, http::Doors, keys::Keys, served::ServedModels};
 
 /// What the server serves from.
 #[derive(Clone)]
@@ -26,6 +26,8 @@ pub(crate) struct App {
     pub jobs: Arc<dyn JobStore>,
     pub served: ServedModels,
     pub doors: Doors,
+    /// Asks for keys, where the settings say so.
+    pub keys: Option<Keys>,
     /// The path prefix, `/api` or empty.
     pub prefix: String,
     /// Cancelled when the server is told to stop; endless answers end then.
@@ -42,6 +44,8 @@ impl App {
         };
         let served = ServedModels::new(catalog.clone(), host, config.served_models);
         let prefix = config.prefix();
-        Self { config, catalog, jobs, served, doors, prefix, stopping: CancellationToken::new() }
+        let keys = config.asks_for_keys.then(Keys::default);
+        let stopping = CancellationToken::new();
+        Self { config, catalog, jobs, served, doors, keys, prefix, stopping }
     }
 }

@@ -1,6 +1,6 @@
 //! Settings of the server.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 /// How the server listens, whom it lets in, and how much it takes.
 #[derive(Clone, Debug)]
@@ -14,9 +14,14 @@ pub struct Config {
     /// Host names this server answers to, beside loopback ones. Held against requests when it
     /// listens on a loopback address or when the list is not empty.
     pub allowed_hosts: Vec<String>,
+    /// Whether every request must show a key that allows it.
+    pub asks_for_keys: bool,
     /// Bytes of a body, decompressed, that are taken at once.
     pub body_limit: usize,
-    /// How long a request may take, its body included; event streams are exempt.
+    /// Bytes of a body of triples, as it comes, that are kept for an import task.
+    pub upload_limit: u64,
+    /// How long a request may go without bringing more of its body, or without an answer once it
+    /// has; event streams are exempt.
     pub request_timeout: Duration,
     /// How long a client may take to send a request's head.
     pub header_timeout: Duration,
@@ -24,8 +29,6 @@ pub struct Config {
     pub shutdown_grace: Duration,
     /// Models kept in memory to answer questions.
     pub served_models: usize,
-    /// The local directory for spooled uploads and compiled plugins.
-    pub state: PathBuf,
 }
 
 impl Default for Config {
@@ -35,12 +38,13 @@ impl Default for Config {
             path_prefix: None,
             cors_origins: Vec::new(),
             allowed_hosts: Vec::new(),
+            asks_for_keys: false,
             body_limit: 64 << 20,
+            upload_limit: 64 << 30,
             request_timeout: Duration::from_secs(300),
             header_timeout: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(10),
             served_models: 4,
-            state: PathBuf::from("state"),
         }
     }
 }

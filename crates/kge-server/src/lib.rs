@@ -15,6 +15,7 @@ mod app;
 mod config;
 mod error;
 mod http;
+mod keys;
 mod listen;
 mod openapi;
 mod router;

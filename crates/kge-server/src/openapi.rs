@@ -6,7 +6,10 @@ use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
         Components, ContentBuilder, InfoBuilder, License, OpenApi, OpenApiBuilder, Ref, RefOr,
-        ResponseBuilder, ServerBuilder, extensions::ExtensionsBuilder, path::Paths,
+        ResponseBuilder, ServerBuilder,
+        extensions::ExtensionsBuilder,
+        path::Paths,
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
         tag::TagBuilder,
     },
 };
@@ -35,6 +38,11 @@ pub fn openapi() -> OpenApi {
     for route in &TABLE.routes {
         let mut operation = route.operation.clone();
         operation.responses.responses.insert("default".to_owned(), RefOr::T(problem()));
+        if let Some(scope) = route.scope.of_keys() {
+            // Either none, where the server asks for no keys, or one with this scope.
+            let none = SecurityRequirement::default();
+            operation.security = Some(vec![none, SecurityRequirement::new("key", [scope.name()])]);
+        }
         let scope = ExtensionsBuilder::new().add("x-scope", route.scope.name()).build();
         operation.extensions.get_or_insert_default().merge(scope);
         paths.add_path_operation(&route.path, vec![route.method.clone()], operation);
@@ -42,6 +50,11 @@ pub fn openapi() -> OpenApi {
     }
     let mut components = Components::new();
     components.schemas.extend(schemas);
+    let key = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("An API key, where the server asks for one; `kge key create` makes it"))
+        .build();
+    components.add_security_scheme("key", SecurityScheme::Http(key));
     let info = InfoBuilder::new()
         .title("kge-server")
         .version(env!("CARGO_PKG_VERSION"))

@@ -2,12 +2,16 @@
 
 use std::{
     collections::BTreeMap,
+    pin::pin,
     sync::{Arc, LazyLock},
 };
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use http_body_util::BodyExt;
 use hyper::{Method, StatusCode, header};
 use percent_encoding::percent_decode_str;
+use tokio::sync::Notify;
 use utoipa::openapi::{
     RefOr,
     path::{HttpMethod, Operation},
@@ -19,13 +23,16 @@ use crate::{
     http::{Problem, Query, Reply, Request, RequestBody, empty, kind},
 };
 
+/// Bytes of a body that count as a sign of life.
+const MOVED: usize = 64 << 10;
+
 /// What a handler answers.
 pub(crate) type Answer = Result<Reply, Problem>;
 
 /// Schemas by name, as utoipa collects them.
 pub(crate) type Schemas = Vec<(String, RefOr<Schema>)>;
 
-/// What a key must be allowed to do; nothing asks for keys yet.
+/// What a route asks of a key, where the server asks for keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// Open to everybody.
@@ -39,6 +46,16 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
+    /// What a key must allow; `None` if none is needed.
+    pub(crate) fn of_keys(self) -> Option<kge_catalog::Scope> {
+        match self {
+            Self::Open => None,
+            Self::Read => Some(kge_catalog::Scope::Read),
+            Self::Write => Some(kge_catalog::Scope::Write),
+            Self::Train => Some(kge_catalog::Scope::Train),
+        }
+    }
+
     /// Its name in the document.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -170,16 +187,39 @@ pub(crate) async fn answer(app: Arc<App>, request: hyper::Request<RequestBody>) 
     let path = request.uri().path().to_owned();
     let id = request.headers().get("x-request-id");
     let id = id.and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let limit = app.config.request_timeout;
     let prefix = app.prefix.clone();
-    let answered = match tokio::time::timeout(limit, dispatch(app, request)).await {
-        Ok(answered) => answered,
-        Err(_) => {
-            let words = format!("the request took longer than {} s", limit.as_secs());
-            Err(Problem::new(&kind::TIMEOUT, words))
-        }
-    };
+    let answered = in_time(app, request).await;
     answered.unwrap_or_else(|problem| problem.reply(&prefix, Some(path), id))
+}
+
+/// Dispatches, and gives up on a request that stands still: a large body may take its time as
+/// long as it keeps coming.
+async fn in_time(app: Arc<App>, request: hyper::Request<RequestBody>) -> Answer {
+    let limit = app.config.request_timeout;
+    let moved = Arc::new(Notify::new());
+    let (heard, mut bytes) = (Arc::clone(&moved), 0);
+    let request = request.map(|body| {
+        let counted = body.map_frame(move |frame| {
+            bytes += frame.data_ref().map_or(0, Bytes::len);
+            if bytes >= MOVED {
+                bytes = 0;
+                heard.notify_one();
+            }
+            frame
+        });
+        counted.boxed_unsync()
+    });
+    let mut answer = pin!(dispatch(app, request));
+    loop {
+        tokio::select! {
+            answer = &mut answer => return answer,
+            () = moved.notified() => {}
+            () = tokio::time::sleep(limit) => {
+                let words = format!("the request stood still for {} s", limit.as_secs());
+                return Err(Problem::new(&kind::TIMEOUT, words));
+            }
+        }
+    }
 }
 
 async fn dispatch(app: Arc<App>, request: hyper::Request<RequestBody>) -> Answer {
@@ -210,9 +250,14 @@ async fn dispatch(app: Arc<App>, request: hyper::Request<RequestBody>) -> Answer
         let problem = Problem::new(&kind::METHOD_NOT_ALLOWED, words);
         return Err(problem.with_header(header::ALLOW, &allowed));
     };
+    let route = &TABLE.routes[index];
+    let sight = match &app.keys {
+        Some(keys) => keys.admit(&app, &parts.headers, route, &parameters).await?,
+        None => None,
+    };
     let query = Query::parse(parts.uri.query().unwrap_or_default());
-    let handler = TABLE.routes[index].handler;
-    handler(Request { app, parts, path: parameters, query, body: Some(body).into() }).await
+    (route.handler)(Request { app, parts, path: parameters, query, sight, body: Some(body).into() })
+        .await
 }
 
 #[cfg(test)]

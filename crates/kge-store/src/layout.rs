@@ -39,6 +39,26 @@ pub fn pending_file(dataset: u64, number: u64) -> String {
     format!("datasets/{dataset}/pending/{number}")
 }
 
+/// The folder of API keys.
+pub fn keys() -> &'static str {
+    "keys"
+}
+
+/// What a key may do, by the first digits of its hash.
+pub fn key(id: &str) -> String {
+    format!("keys/{id}.json")
+}
+
+/// When a key was last used.
+pub fn key_used(id: &str) -> String {
+    format!("keys/used/{id}.json")
+}
+
+/// An upload that waits for its import task; gone when the task has done it.
+pub fn upload(id: &str) -> String {
+    format!("uploads/{id}")
+}
+
 /// The folder of a sealed revision, shared by datasets.
 pub fn revision(hash: &str) -> String {
     format!("revisions/{hash}")

@@ -17,11 +17,13 @@ mod error;
 pub mod layout;
 mod manifest;
 mod store;
+mod upload;
 
 pub use digest::sha256_hex;
 pub use document::{read_document, write_document};
 pub use error::Error;
 pub use store::Store;
+pub use upload::Upload;
 
 /// What this crate's fallible functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

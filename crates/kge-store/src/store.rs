@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 
-use crate::{Error, Result, access};
+use crate::{Error, Result, access, upload::Upload};
 
 /// The artifact store of one location. Cloning shares it.
 #[derive(Clone)]
@@ -95,6 +95,34 @@ impl Store {
         }
     }
 
+    /// The bytes of an object piece by piece, or `None` if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be read; pieces may fail too.
+    pub async fn read(
+        &self,
+        object: &str,
+    ) -> Result<Option<impl Stream<Item = Result<Bytes>> + Send + use<>>> {
+        let name = object.to_owned();
+        match self.objects.get(&path("read", object)?).await {
+            Ok(found) => {
+                Ok(Some(found.into_stream().map_err(move |error| refused("read", &name, &error))))
+            }
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(refused("read", object, &error)),
+        }
+    }
+
+    /// Begins an object that is written piece by piece and cannot be seen before its end.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub async fn write(&self, object: &str) -> Result<Upload> {
+        let begun = self.objects.put_multipart(&path("write", object)?).await;
+        let begun = begun.map_err(|error| refused("write", object, &error))?;
+        Ok(Upload::new(object, begun))
+    }
+
     /// Whether there is such an object.
     ///
     /// # Errors
@@ -172,7 +200,7 @@ fn path(action: &'static str, object: &str) -> Result<Path> {
 }
 
 /// The store's own words, with those of its causes, on one line.
-fn refused(action: &'static str, object: &str, error: &dyn std::error::Error) -> Error {
+pub(crate) fn refused(action: &'static str, object: &str, error: &dyn std::error::Error) -> Error {
     let mut reason = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -218,6 +246,28 @@ mod tests {
         let again = Store::open(&format!("file://{}", directory.path().display())).unwrap();
         again.put("x", Bytes::new()).await.unwrap();
         assert!(store.exists("x").await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn objects_are_written_and_read_in_pieces() {
+        let (_directory, store) = store();
+        let mut upload = store.write("uploads/1").await.unwrap();
+        let piece = Bytes::from(vec![7; 3 << 20]);
+        for _ in 0..5 {
+            upload.put(piece.clone()).await.unwrap();
+        }
+        assert!(!store.exists("uploads/1").await.unwrap());
+        upload.finish().await.unwrap();
+        let pieces: Vec<Bytes> =
+            store.read("uploads/1").await.unwrap().unwrap().try_collect().await.unwrap();
+        assert!(pieces.len() > 1);
+        assert_eq!(pieces.concat(), [7; 15 << 20]);
+        assert!(store.read("uploads/2").await.unwrap().is_none());
+
+        let mut left = store.write("uploads/3").await.unwrap();
+        left.put(piece).await.unwrap();
+        left.abandon().await;
+        assert_eq!(store.list("uploads").await.unwrap(), ["uploads/1"]);
     }
 
     #[tokio::test]

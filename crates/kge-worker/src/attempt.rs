@@ -10,6 +10,8 @@ use crate::{Error, Result, claims::Context, import, report::Reporter, train};
 /// How long a job may take to notice that it should stop, when the process is to end.
 const GRACE: Duration = Duration::from_secs(8);
 
+/// How long one wait for a cancel lasts before it is asked anew.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How soon a heartbeat that failed is tried again.
 const AFTER_OUTAGE: Duration = Duration::from_secs(2);
 /// The pauses between two tellings to a queue that is away.
@@ -116,6 +118,8 @@ async fn hold(
     let config = &context.config;
     let mut reason = None;
     let mut job = pin!(perform(context, claim, reporter));
+    let mut told = pin!(told_to_stop(context, claim));
+    let mut stop_told = false;
     let mut tick = tokio::time::interval(config.tick);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut beaten = Instant::now();
@@ -130,6 +134,8 @@ async fn hold(
                 reporter.stop();
                 continue;
             }
+            // A heartbeat's answer says why.
+            () = &mut told, if !stop_told => stop_told = true,
             () = reporter.milestone_reached() => {}
             _ = tick.tick() => {}
         }
@@ -142,19 +148,14 @@ async fn hold(
             return (Err(Error::Stalled { task: claim.task.id, seconds }), reason);
         }
         let progress = reporter.take();
-        let answer = if progress.is_some() || beaten.elapsed() >= config.heartbeat {
-            let beat = Heartbeat {
-                task: claim.task.id,
-                token: claim.token,
-                lease: config.lease,
-                progress,
-            };
-            context.jobs.heartbeat(beat).await.inspect(|_| beaten = Instant::now())
-        } else {
-            cancel_requested(context, claim).await
-        };
-        match answer {
-            Ok(HeartbeatAnswer::Extended(_)) => {}
+        let unexplained = stop_told && reason.is_none();
+        if progress.is_none() && !unexplained && beaten.elapsed() < config.heartbeat {
+            continue;
+        }
+        let beat =
+            Heartbeat { task: claim.task.id, token: claim.token, lease: config.lease, progress };
+        match context.jobs.heartbeat(beat).await {
+            Ok(HeartbeatAnswer::Extended(_)) => beaten = Instant::now(),
             Ok(HeartbeatAnswer::CancelRequested(_)) => {
                 reason = reason.or(Some(Reason::Cancelled));
                 reporter.stop();
@@ -172,18 +173,17 @@ async fn hold(
     }
 }
 
-/// Looks without writing, between heartbeats.
-async fn cancel_requested(
-    context: &Context,
-    claim: &Claim,
-) -> Result<HeartbeatAnswer, kge_jobs::Error> {
-    let task = context.jobs.task(claim.task.id).await?;
-    let live = task.attempts.last().is_some_and(|last| last.token == claim.token);
-    Ok(match (live && !task.state.is_final(), task.cancel_requested) {
-        (false, _) => HeartbeatAnswer::LeaseLost,
-        (true, true) => HeartbeatAnswer::CancelRequested(claim.lease_expiry),
-        (true, false) => HeartbeatAnswer::Extended(claim.lease_expiry),
-    })
+/// Returns once the queue says that the job should stop.
+async fn told_to_stop(context: &Context, claim: &Claim) {
+    let jobs = &context.jobs;
+    loop {
+        match jobs.wait_for_cancel(claim.task.id, claim.token, PATIENCE).await {
+            Ok(true) => return,
+            Ok(false) => {}
+            // Heartbeats ask the same, more slowly.
+            Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+        }
+    }
 }
 
 async fn perform(

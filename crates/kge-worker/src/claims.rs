@@ -1,6 +1,6 @@
 //! The slots: claim, do, claim again, until told to stop.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use kge_catalog::Catalog;
 use kge_jobs::{Claimant, JobStore, Kind, WorkerId};
@@ -8,7 +8,11 @@ use kge_plugin::Host;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, Result, attempt, presence};
+use crate::{
+    Error, Result,
+    abilities::{self, Abilities},
+    attempt, presence,
+};
 
 /// How a worker works.
 #[derive(Clone, Debug)]
@@ -25,10 +29,8 @@ pub struct Config {
     pub heartbeat: Duration,
     /// How long a task's step may stand still before the worker ends itself.
     pub stall_after: Duration,
-    /// How often progress is sent at most, and a request to cancel looked for.
+    /// How often progress is sent at most.
     pub tick: Duration,
-    /// Where spooled uploads lie.
-    pub state: PathBuf,
 }
 
 impl Default for Config {
@@ -41,7 +43,6 @@ impl Default for Config {
             heartbeat: Duration::from_secs(10),
             stall_after: Duration::from_secs(600),
             tick: Duration::from_millis(500),
-            state: PathBuf::from("."),
         }
     }
 }
@@ -60,6 +61,7 @@ pub(crate) struct Context {
     pub(crate) host: Arc<Host>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) held: presence::Held,
+    pub(crate) abilities: Abilities,
 }
 
 /// Works until `shutdown`: then claims no more, stops its tasks at their next batch, hands them
@@ -83,6 +85,7 @@ pub async fn run(
         host,
         shutdown: shutdown.clone(),
         held: presence::Held::default(),
+        abilities: Abilities::default(),
     });
     presence::enter(&context).await?;
     tracing::info!(worker = %context.worker, kinds = ?context.config.kinds, "worker is ready");
@@ -115,7 +118,7 @@ async fn slot(context: Arc<Context>) -> Result<()> {
         let claimant = Claimant {
             worker: context.worker.clone(),
             kinds: context.config.kinds.clone(),
-            features: Vec::new(),
+            features: context.abilities.offers(),
             nonce,
             lease: context.config.lease,
         };
@@ -132,6 +135,11 @@ async fn slot(context: Arc<Context>) -> Result<()> {
                 }
             }
             Ok(None) => {
+                match abilities::learn(&context).await {
+                    Ok(true) => continue,
+                    Ok(false) => {}
+                    Err(error) => tracing::warn!(%error, "could not ask what is out of reach"),
+                }
                 let wait = context.jobs.wait_for_work(Duration::from_secs(5));
                 tokio::select! {
                     () = shutdown.cancelled() => {}

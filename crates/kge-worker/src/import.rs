@@ -1,12 +1,14 @@
-//! Import tasks: a spooled upload becomes a revision, all of it or nothing.
+//! Import tasks: an upload becomes part of a revision, all of it or nothing.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{io, sync::Arc};
 
+use futures_util::TryStreamExt;
 use kge_catalog::DatasetId;
 use kge_graph::{GraphBuilder, Split, read};
 use kge_jobs::{Claim, Progress};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use crate::{
     Error, Result, attempt::on_own_thread, claims::Context, publish::refuse, report::Reporter,
@@ -18,8 +20,8 @@ const STRIDE: u64 = 4096;
 /// What an import task asks for.
 #[derive(Debug, Serialize, Deserialize)]
 struct Payload {
-    /// Where the upload lies, in the state directory.
-    spool: PathBuf,
+    /// The upload's name.
+    upload: String,
     format: read::Format,
     split: Split,
 }
@@ -33,13 +35,14 @@ pub(crate) async fn import(
         .map_err(|error| Error::user("parameters", format!("payload: {error}")))?;
     let dataset = claim.task.dataset.map(DatasetId);
     let dataset = dataset.ok_or_else(|| Error::user("parameters", "the task has no dataset"))?;
-    let spool = context.config.state.join(&payload.spool);
+    let pieces = context.catalog.upload(&payload.upload).await.map_err(refuse)?;
+    let upload = SyncIoBridge::new(StreamReader::new(Box::pin(pieces.map_err(io::Error::other))));
 
-    let (path, watcher) = (spool.clone(), reporter.clone());
+    let watcher = reporter.clone();
     let builder = on_own_thread("import", move || {
         let mut builder = GraphBuilder::new();
         let mut read_so_far = 0;
-        let input = read::open(&path).map_err(|error| Error::user("data", error))?;
+        let input = read::decompress(upload).map_err(|error| Error::transient("io", error))?;
         let read = read::read(payload.format, input, &mut |statement| {
             builder.add(payload.split, statement);
             read_so_far += 1;
@@ -51,31 +54,45 @@ pub(crate) async fn import(
                     ..Progress::default()
                 });
                 if watcher.stopping() {
-                    return Err(std::io::Error::from(std::io::ErrorKind::Interrupted).into());
+                    return Err(io::Error::from(io::ErrorKind::Interrupted).into());
                 }
             }
             Ok(())
         });
         match read {
             _ if watcher.stopping() => Err(Error::Stopped),
-            Ok(_) => Ok((builder, read_so_far)),
+            Ok(report) => Ok((builder, report)),
             Err(error) if error.is_input() => Err(Error::user("data", error)),
             Err(error) => Err(Error::transient("io", error)),
         }
     })
-    .await?;
-    let (builder, statements) = builder;
+    .await;
+    let (builder, report) = match builder {
+        // It would fail the same way again.
+        Err(error @ Error::User { .. }) => {
+            remove(context, &payload.upload).await;
+            return Err(error);
+        }
+        read => read?,
+    };
+    let statements = report.statements;
     let repeated = statements - builder.len() as u64;
 
     reporter.phase("publishing");
     let imported = context.catalog.import(dataset, builder).await.map_err(refuse)?;
-    if let Err(error) = std::fs::remove_file(&spool) {
-        tracing::warn!(path = %spool.display(), %error, "spooled upload is left behind");
-    }
+    remove(context, &payload.upload).await;
     Ok(json!({
         "added": imported.added,
         "duplicate": imported.duplicate + repeated,
         "moved": imported.moved,
+        "literals_skipped": report.literals_skipped,
+        "graphs_dropped": report.graphs_dropped,
         "revision": imported.revision,
     }))
+}
+
+async fn remove(context: &Context, upload: &str) {
+    if let Err(error) = context.catalog.remove_upload(upload).await {
+        tracing::warn!(upload, %error, "an upload is left behind");
+    }
 }

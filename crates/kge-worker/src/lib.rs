@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod abilities;
 mod attempt;
 mod claims;
 mod error;

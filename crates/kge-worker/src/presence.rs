@@ -58,7 +58,8 @@ pub(crate) async fn register(context: &Context) -> Result<()> {
         version: env!("CARGO_PKG_VERSION").into(),
         kinds: context.config.kinds.clone(),
         slots: context.config.concurrency as u32,
-        features: Vec::new(),
+        features: context.abilities.offers(),
+        lacks: context.abilities.lacks(),
         tasks: context.held.list(),
         last_seen: Timestamp::now(),
     };

@@ -1,6 +1,7 @@
 //! The bridge from a numeric thread to its heartbeats: a cancel flag one way, progress the other.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -11,6 +12,9 @@ use std::{
 use kge_jobs::Progress;
 use tokio::sync::Notify;
 
+/// Milestones that may wait for the queue.
+const MILESTONES: usize = 64;
+
 /// Shared by a job and the slot that holds its lease.
 pub(crate) struct Reporter {
     cancel: AtomicBool,
@@ -19,15 +23,33 @@ pub(crate) struct Reporter {
 }
 
 struct State {
+    /// The newest, sent or not.
     progress: Option<Progress>,
     fresh: bool,
+    /// Those that must be seen each, oldest first.
+    milestones: VecDeque<Progress>,
     step: u64,
     stepped: Instant,
 }
 
+impl State {
+    fn step_to(&mut self, step: u64) {
+        if step != self.step || self.progress.is_none() {
+            self.step = step;
+            self.stepped = Instant::now();
+        }
+    }
+}
+
 impl Reporter {
     pub(crate) fn new() -> Self {
-        let state = State { progress: None, fresh: false, step: 0, stepped: Instant::now() };
+        let state = State {
+            progress: None,
+            fresh: false,
+            milestones: VecDeque::new(),
+            step: 0,
+            stepped: Instant::now(),
+        };
         Self { cancel: AtomicBool::new(false), state: Mutex::new(state), urgent: Notify::new() }
     }
 
@@ -45,20 +67,30 @@ impl Reporter {
         self.cancel.load(Ordering::Relaxed)
     }
 
-    /// Replaces the progress not yet sent. The newest counts; the queue never holds up the job.
-    pub(crate) fn progress(&self, progress: Progress) {
+    /// Replaces the progress not yet sent: the newest counts, and the queue never holds up the
+    /// job. Metrics stay until others come.
+    pub(crate) fn progress(&self, mut progress: Progress) {
         let mut state = self.lock();
-        if progress.step != state.step || state.progress.is_none() {
-            state.step = progress.step;
-            state.stepped = Instant::now();
+        if let (true, Some(last)) = (progress.metrics.is_empty(), &state.progress) {
+            progress.metrics.clone_from(&last.metrics);
         }
+        state.step_to(progress.step);
         state.progress = Some(progress);
         state.fresh = true;
     }
 
-    /// As [`progress`](Self::progress), sent at once: a finished epoch.
+    /// Progress that is sent at once and never replaced, a finished epoch; of more than
+    /// [`MILESTONES`] that wait, the oldest are given up.
     pub(crate) fn milestone(&self, progress: Progress) {
-        self.progress(progress);
+        let mut state = self.lock();
+        state.step_to(progress.step);
+        state.progress = Some(progress.clone());
+        state.fresh = false;
+        if state.milestones.len() == MILESTONES {
+            state.milestones.pop_front();
+        }
+        state.milestones.push_back(progress);
+        drop(state);
         self.urgent.notify_one();
     }
 
@@ -73,6 +105,12 @@ impl Reporter {
     /// Progress not sent yet.
     pub(crate) fn take(&self) -> Option<Progress> {
         let mut state = self.lock();
+        if let Some(milestone) = state.milestones.pop_front() {
+            if !state.milestones.is_empty() {
+                self.urgent.notify_one();
+            }
+            return Some(milestone);
+        }
         let fresh = std::mem::take(&mut state.fresh);
         if fresh { state.progress.clone() } else { None }
     }
@@ -104,6 +142,22 @@ mod tests {
         reporter.progress(Progress { step: 2, ..Progress::default() });
         assert_eq!(reporter.take().map(|p| p.step), Some(2));
         assert_eq!(reporter.take(), None);
+    }
+
+    #[test]
+    fn milestones_are_sent_each_and_in_order() {
+        let reporter = Reporter::new();
+        let at = |step| Progress { step, ..Progress::default() };
+        reporter.milestone(at(1));
+        reporter.milestone(Progress { metrics: [("loss".into(), 2.5)].into(), ..at(2) });
+        reporter.progress(at(3));
+        assert_eq!(reporter.take().map(|p| p.step), Some(1));
+        assert_eq!(reporter.take().map(|p| p.step), Some(2));
+        let last = reporter.take().unwrap();
+        assert_eq!((last.step, last.metrics["loss"]), (3, 2.5));
+        assert_eq!(reporter.take(), None);
+        (0..100).for_each(|step| reporter.milestone(at(step)));
+        assert_eq!(reporter.take().map(|p| p.step), Some(100 - MILESTONES as u64));
     }
 
     #[test]

@@ -132,13 +132,14 @@ fn numeric(
 ) -> Result<(kge_embed::Trained, Option<kge_embed::Evaluation>)> {
     let report = |progress: &kge_embed::Progress| {
         let finished = progress.finished_epoch.as_ref();
+        let running = progress.epoch + usize::from(finished.is_none());
         let mut report = Progress {
             step: progress.step,
-            current: Some((progress.epoch.saturating_sub(usize::from(finished.is_none()))) as u64),
+            current: Some(progress.epoch as u64),
             total: Some(progress.epochs as u64),
             current_steps: Some(progress.batch as u64),
             total_steps: Some(progress.batches as u64),
-            message: Some(format!("epoch {} of {}", progress.epoch, progress.epochs)),
+            message: Some(format!("epoch {running} of {}", progress.epochs)),
             metrics: Default::default(),
         };
         let Some(epoch) = finished else { return reporter.progress(report) };
@@ -175,6 +176,7 @@ fn numeric(
 fn class(error: &kge_embed::Error) -> Error {
     match error {
         kge_embed::Error::Cancelled => Error::Stopped,
+        kge_embed::Error::Model(kge_model::Error::Io(error)) => Error::transient("io", error),
         kge_embed::Error::Model(error) => Error::user("plugin", error),
         other => Error::user("parameters", other),
     }

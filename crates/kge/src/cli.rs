@@ -1,9 +1,14 @@
 //! What can be asked on the command line. Its `--help` teaches.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use kge_catalog::Scope;
 use kge_graph::{Split, read::Format};
+use serde::{Deserialize, Serialize};
 
 /// Knowledge-graph embeddings, from triples to answers.
 #[derive(Debug, Parser)]
@@ -46,7 +51,7 @@ pub(crate) struct Common {
     /// Where datasets and models lie [default: kge-data]
     #[arg(long, global = true, value_name = "DIR", env = "KGE_DATA", hide_env_values = true)]
     pub data: Option<String>,
-    /// Local directory for tasks, spooled uploads and compiled plugins [default: DATA/state]
+    /// Local directory for tasks and compiled plugins [default: DATA/state]
     #[arg(long, global = true, value_name = "DIR", env = "KGE_STATE", hide_env_values = true)]
     pub state: Option<PathBuf>,
     /// Where tasks are kept: sqlite, or a Redis, redis://… or rediss://… [default: sqlite]
@@ -99,6 +104,9 @@ pub(crate) enum Command {
     /// Tasks of the queue
     #[command(subcommand)]
     Tasks(Tasks),
+    /// Keys, for servers that ask for them
+    #[command(subcommand)]
+    Key(Key),
     /// Check what kge needs on this machine, and say what to do
     Doctor(Doctor),
     /// The OpenAPI document of the REST API
@@ -153,9 +161,32 @@ pub(crate) struct Serve {
     /// Start no worker
     #[arg(long)]
     pub no_worker: bool,
+    /// The address others reach it at, where a container engine or a proxy publishes it
+    #[arg(long, value_name = "ADDRESS", env = "KGE_PUBLISHED", hide_env_values = true)]
+    pub published: Option<IpAddr>,
+    /// Whether requests must show a key: always, never, or unless only this host can reach it
+    /// [default: auto]
+    #[arg(long, value_name = "WHEN", env = "KGE_KEYS", hide_env_values = true)]
+    pub keys: Option<AskForKeys>,
+    /// A file with the first key, which may do everything
+    #[arg(long, value_name = "FILE", env = "KGE_INITIAL_KEY_FILE", hide_env_values = true)]
+    pub initial_key_file: Option<PathBuf>,
     /// Seconds the worker's lease runs without a sign of life [default: 30]
     #[arg(long, value_name = "SECONDS", env = "KGE_LEASE", hide_env_values = true)]
     pub lease: Option<u64>,
+}
+
+/// When a server asks for keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AskForKeys {
+    /// Unless it listens on a loopback address
+    #[default]
+    Auto,
+    /// Always
+    Required,
+    /// Never: who can reach it may do everything
+    Off,
 }
 
 #[derive(Debug, Args)]
@@ -373,6 +404,37 @@ pub(crate) enum Plugin {
         /// Where the components go
         #[arg(long, default_value = "plugins/components")]
         out: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  kge key create --name ci --scopes write,train --days 90
+  kge key create --name shop --datasets products    may read one dataset
+  curl -H \"Authorization: Bearer $KEY\" https://kge.example/datasets")]
+pub(crate) enum Key {
+    /// Make a key and print it, once
+    Create {
+        /// Whom or what it is for
+        #[arg(long)]
+        name: String,
+        /// What it may do: read, write, train, admin
+        #[arg(long, value_delimiter = ',', default_value = "read")]
+        scopes: Vec<Scope>,
+        /// The only datasets it may touch, by id or name [default: all]
+        #[arg(long, value_delimiter = ',')]
+        datasets: Vec<String>,
+        /// Days until it ends [default: never]
+        #[arg(long)]
+        days: Option<u32>,
+    },
+    /// All keys, and when they were last used
+    List,
+    /// Take a key back
+    Revoke {
+        /// Its id, as `kge key list` shows it
+        id: String,
     },
 }
 

@@ -1,13 +1,16 @@
 //! Settings: flags over environment over one TOML file over defaults.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{cli::Common, commands::Failure};
+use crate::{
+    cli::{AskForKeys, Common},
+    commands::Failure,
+};
 
 /// The effective settings; what `kge config` prints and a settings file may hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,7 +18,7 @@ use crate::{cli::Common, commands::Failure};
 pub(crate) struct Settings {
     /// Where datasets and models lie.
     pub data: String,
-    /// Local directory for tasks, spooled uploads and compiled plugins; empty: in `data`.
+    /// Local directory for tasks and compiled plugins; empty: in `data`.
     pub state: PathBuf,
     /// Where tasks are kept: `sqlite`, or a Redis; its password is not printed.
     #[serde(serialize_with = "without_password")]
@@ -44,6 +47,16 @@ pub(crate) struct Server {
     pub cors_origins: Vec<String>,
     /// Host names it answers to beside loopback ones.
     pub allowed_hosts: Vec<String>,
+    /// The address others reach it at, where that is not its own: a container's, published.
+    pub published: Option<IpAddr>,
+    /// Whether requests must show a key.
+    pub keys: AskForKeys,
+    /// Bytes of a body that are taken at once; triples beyond it are imported by a task.
+    pub body_limit: usize,
+    /// Bytes of a body of triples that are kept for an import task.
+    pub upload_limit: u64,
+    /// Seconds a request may stand still.
+    pub request_timeout: u64,
 }
 
 /// `[worker]`.
@@ -80,6 +93,11 @@ impl Default for Server {
             path_prefix: String::new(),
             cors_origins: Vec::new(),
             allowed_hosts: Vec::new(),
+            published: None,
+            keys: AskForKeys::Auto,
+            body_limit: 64 << 20,
+            upload_limit: 64 << 30,
+            request_timeout: 300,
         }
     }
 }

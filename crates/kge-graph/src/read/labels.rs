@@ -36,10 +36,9 @@ pub fn labels(
     input: impl Read,
     sink: &mut dyn FnMut(Label<'_>) -> Result<()>,
 ) -> Result<()> {
-    let mut read = 0;
-    for quad in RdfParser::from_format(rdf::oxrdfio(format)?).for_reader(BufReader::new(input)) {
+    let quads = RdfParser::from_format(rdf::oxrdfio(format)?).for_reader(BufReader::new(input));
+    for (read, quad) in (0..).zip(quads) {
         let quad = quad.map_err(|error| rdf::failed(error, format, read))?;
-        read += 1;
         if let (NamedOrBlankNode::NamedNode(name), Term::Literal(text)) =
             (&quad.subject, &quad.object)
             && LABELS.contains(&quad.predicate.as_str())

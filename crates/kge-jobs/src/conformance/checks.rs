@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::{Check, Handles, Verdict};
 use crate::{
     Claim, Claimant, Error, Event, EventId, Failure, FencingToken, Filter, Heartbeat,
-    HeartbeatAnswer, JobStore, Kind, Needs, NewTask, Progress, RETRY_BASE, State, TaskId, WorkerId,
-    WorkerInfo,
+    HeartbeatAnswer, JobStore, Kind, Needs, NewTask, Progress, RETRY_BASE, State, TaskId, Unmet,
+    WorkerId, WorkerInfo,
 };
 
 macro_rules! expect {
@@ -48,6 +48,7 @@ checks![
     claiming::the_highest_priority_is_claimed_first_then_the_oldest,
     claiming::only_the_claimants_kinds_are_handed_out,
     claiming::needs_must_all_be_offered,
+    claiming::what_keeps_a_claimant_from_tasks_is_told,
     claiming::a_task_is_handed_out_once,
     claiming::many_claimants_share_without_overlap,
     claiming::a_nonce_gives_the_same_live_claim,

@@ -29,7 +29,7 @@ use self::{
 };
 use crate::{
     BoxFuture, Claim, Claimant, Error, Event, EventId, Failure, FencingToken, Filter, Heartbeat,
-    HeartbeatAnswer, JobStore, Kind, NewTask, RETRY_BASE, RETRY_CAP, Result, Task, TaskId,
+    HeartbeatAnswer, JobStore, Kind, NewTask, RETRY_BASE, RETRY_CAP, Result, Task, TaskId, Unmet,
     WorkerId, WorkerInfo,
     backoff::retry_share,
     waiters::{Waiters, deadline},
@@ -157,6 +157,14 @@ impl JobStore for RedisJobs {
                 return Ok(None);
             }
             self.link.read(replies::claim(reply)).map(Some)
+        })
+    }
+
+    fn unmet(&self, kinds: Vec<Kind>, features: Vec<String>) -> BoxFuture<'_, Result<Vec<Unmet>>> {
+        Box::pin(async move {
+            let reply = self.link.ask(&self.link.scripts.unmet, vec![]).await?;
+            let waiting = self.link.read(reply.rest(replies::waiting))?;
+            Ok(Unmet::of(waiting, &kinds, &features))
         })
     }
 

@@ -188,6 +188,14 @@ fn event(id: EventId, line: &str) -> Option<Event> {
     Some(Event { id, at: time(number(at)?), name: name.to_owned(), data })
 }
 
+/// Queued tasks of one kind and needs, and how many.
+pub(super) fn waiting(value: Value) -> Read<(Kind, Needs, u64)> {
+    let mut reply = Reply::new(value);
+    let kind = kind(reply.next()?)?;
+    let features = from_json(&reply.text()?).ok_or(Unreadable("needs"))?;
+    Ok((kind, Needs { features }, reply.number()?.unsigned_abs()))
+}
+
 pub(super) fn worker(value: Value) -> Read<WorkerInfo> {
     let mut reply = Reply::new(value);
     let info: WorkerInfo = from_json(&reply.text()?).ok_or(Unreadable("a worker"))?;

@@ -21,7 +21,7 @@ macro_rules! scripts {
 
 scripts![
     cancel, claim, due, end, enqueue, events, forget, glance, heartbeat, leave, list, log, look,
-    open, pause, paused, ping, reap, register, remove, workers,
+    open, pause, paused, ping, reap, register, remove, unmet, workers,
 ];
 
 fn script(body: &str) -> Script {

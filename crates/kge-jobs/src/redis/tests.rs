@@ -206,6 +206,39 @@ async fn an_ended_task_takes_less_than_two_kibibytes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_deleted_by_hand_do_not_stop_the_queue() {
+    let Some(server) = Server::start(&[]) else { return };
+    let store = RedisJobs::open(&server.address()).unwrap();
+    let parent = store.enqueue(NewTask::new(Kind::Tune, None, json!({}))).await.unwrap();
+    let briefly = Claimant { lease: Duration::from_millis(10), ..claimant(1) };
+    let mut gone = vec![store.enqueue(new()).await.unwrap().id];
+    store.claim(briefly).await.unwrap().unwrap();
+    let late = NewTask { delay: Duration::from_millis(10), ..new() };
+    gone.push(store.enqueue(late).await.unwrap().id);
+    gone.push(store.enqueue(NewTask { parent: Some(parent.id), ..new() }).await.unwrap().id);
+    gone.push(store.enqueue(new()).await.unwrap().id);
+    store.cancel(gone[3]).await.unwrap();
+    let left = store.enqueue(new()).await.unwrap();
+    let admin = server.client().await;
+    for id in gone {
+        let _: () = admin.del(format!("{{kge}}:task:{id}")).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let claim = soon(async || {
+        let claim = store.claim(claimant(2)).await.unwrap();
+        claim.ok_or(Error::UnknownTask(left.id))
+    })
+    .await;
+    assert_eq!(claim.task.id, left.id);
+    store.cancel(parent.id).await.unwrap();
+    let listed = store.tasks(Filter::default(), None, 10).await.unwrap();
+    assert_eq!(listed.iter().map(|task| task.id).collect::<Vec<_>>(), [left.id, parent.id]);
+    let far = Timestamp::now().saturating_add(Duration::from_secs(60)).unwrap();
+    store.forget_ended(far).await.unwrap();
+    assert!(store.claim(claimant(3)).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_list_is_paged() {
     let Some(server) = Server::start(&[]) else { return };
     let store = RedisJobs::open(&server.address()).unwrap();

@@ -34,7 +34,7 @@ use self::{
 };
 use crate::{
     BoxFuture, Claim, Claimant, Event, EventId, Failure, FencingToken, Filter, Heartbeat,
-    HeartbeatAnswer, JobStore, Kind, NewTask, Result, Task, TaskId, WorkerId, WorkerInfo,
+    HeartbeatAnswer, JobStore, Kind, NewTask, Result, Task, TaskId, Unmet, WorkerId, WorkerInfo,
     waiters::deadline,
 };
 
@@ -162,6 +162,13 @@ impl JobStore for SqliteJobs {
                 self.bell.waiters().found_nothing(appeared);
             }
             Ok(claim)
+        })
+    }
+
+    fn unmet(&self, kinds: Vec<Kind>, features: Vec<String>) -> BoxFuture<'_, Result<Vec<Unmet>>> {
+        Box::pin(async move {
+            let waiting = self.reader.run(queries::waiting).await?;
+            Ok(Unmet::of(waiting, &kinds, &features))
         })
     }
 

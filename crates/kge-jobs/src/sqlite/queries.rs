@@ -8,7 +8,7 @@ use super::{
     step,
     transitions::WORKER_SILENCE_MILLIS,
 };
-use crate::{Error, Event, EventId, FencingToken, Filter, Kind, Task, TaskId, WorkerInfo};
+use crate::{Error, Event, EventId, FencingToken, Filter, Kind, Needs, Task, TaskId, WorkerInfo};
 
 pub(super) fn task(db: &Connection, id: TaskId) -> Result<Task, Fault> {
     step::task(db, id, Millis::now())
@@ -88,6 +88,22 @@ pub(super) fn may_go_on(db: &Connection, task: TaskId, token: FencingToken) -> R
              AND NOT cancel_requested",
         )?
         .exists((task, token))?;
+    Ok(found)
+}
+
+/// Queued tasks of the kinds that are handed out, counted by kind and needs.
+pub(super) fn waiting(db: &Connection) -> Result<Vec<(Kind, Needs, u64)>, Fault> {
+    let found = db
+        .prepare_cached(
+            "SELECT kind, features, count(*) FROM task WHERE state = 'queued' \
+             AND features != '[]' AND kind NOT IN (SELECT kind FROM paused) \
+             GROUP BY kind, features",
+        )?
+        .query_map([], |row| {
+            let needs = Needs { features: row.get::<_, Json<_>>(1)?.0 };
+            Ok((row.get(0)?, needs, row.get::<_, i64>(2)?.unsigned_abs()))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
     Ok(found)
 }
 

@@ -45,6 +45,10 @@ kinds! {
         "A parameter of the query has a value that does not fit. Booleans are true, True, yes, 1, on and their opposites.";
     MISSING_PARAMETER: "missing-parameter", 400, "Missing parameter", false,
         "A required parameter is absent.";
+    UNAUTHORISED: "unauthorised", 401, "Unauthorised", false,
+        "This server asks for a key, in the header Authorization: Bearer kge_…; `kge key create` makes one. The key shown is missing, unknown, revoked or expired.";
+    FORBIDDEN: "forbidden", 403, "Forbidden", false,
+        "The key does not allow this. The detail says what it allows and what was needed; `kge key create --scopes` makes another.";
     NOT_FOUND: "not-found", 404, "Not found", false,
         "There is nothing by that name or number. The detail names what was looked for and the nearest known name.";
     METHOD_NOT_ALLOWED: "method-not-allowed", 405, "Method not allowed", false,

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use http_body_util::{BodyExt, LengthLimitError, Limited, combinators::UnsyncBoxBody};
 use hyper::{header, http::request::Parts};
+use kge_catalog::DatasetId;
 use serde::de::DeserializeOwned;
 
 use super::{BoxError, Problem, Query, kind};
-use crate::{app::App, router::Parameters};
+use crate::{app::App, keys::Sight, router::Parameters};
 
 /// The body of every request, decompressed.
 pub(crate) type RequestBody = UnsyncBoxBody<Bytes, BoxError>;
@@ -24,11 +25,19 @@ pub(crate) struct Request {
     pub path: Parameters,
     /// Parameters of the query, decoded.
     pub query: Query,
+    /// The datasets its key may see.
+    pub sight: Sight,
     /// What is left of the body; behind a lock only so that requests can be shared by reference.
     pub body: Mutex<Option<RequestBody>>,
 }
 
 impl Request {
+    /// Whether its key may see a dataset, or what belongs to none.
+    pub(crate) fn sees(&self, dataset: Option<u64>) -> bool {
+        let Some(sight) = &self.sight else { return true };
+        dataset.is_some_and(|dataset| sight.contains(&DatasetId(dataset)))
+    }
+
     /// A parameter of the path.
     pub(crate) fn segment(&self, name: &str) -> &str {
         self.path.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
@@ -53,8 +62,7 @@ impl Request {
     /// # Errors
     /// 413 if it is larger than this server takes, decompressed; 400 if it breaks off.
     pub(crate) async fn bytes(&mut self) -> Result<Bytes, Problem> {
-        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(body) = body else { return Ok(Bytes::new()) };
+        let Some(body) = self.take_body() else { return Ok(Bytes::new()) };
         let limit = self.app.config.body_limit;
         let declared = self.header(header::CONTENT_LENGTH).and_then(|n| n.parse().ok());
         if declared.is_some_and(|n: u64| n > limit as u64) {
@@ -66,11 +74,13 @@ impl Request {
         match whole.await {
             Ok(body) => Ok(body.to_bytes()),
             Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit)),
-            Err(error) => {
-                let words = format!("the body could not be received: {error}");
-                Err(Problem::new(&kind::MALFORMED_BODY, words))
-            }
+            Err(error) => Err(broken_off(&error)),
         }
+    }
+
+    /// The body, for who reads it piece by piece; `None` when it was taken before.
+    pub(crate) fn take_body(&mut self) -> Option<RequestBody> {
+        self.body.get_mut().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The body as JSON, whatever its content type; `None` if it is empty or `null`.
@@ -95,6 +105,11 @@ impl Request {
         let body = self.bytes().await?;
         from_json(&body)
     }
+}
+
+/// The client went away, or its compression is broken.
+pub(crate) fn broken_off(error: &dyn std::fmt::Display) -> Problem {
+    Problem::new(&kind::MALFORMED_BODY, format!("the body could not be received: {error}"))
 }
 
 fn too_large(limit: usize) -> Problem {

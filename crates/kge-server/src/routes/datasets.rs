@@ -37,7 +37,8 @@ pub(super) fn routes() -> Vec<Route> {
 async fn list_datasets(request: Request) -> Answer {
     let query = &request.query;
     let (limit, cursor) = (query.integer("limit")?, query.integer("cursor")?);
-    let datasets = request.app.catalog.datasets().await?;
+    let mut datasets = request.app.catalog.datasets().await?;
+    datasets.retain(|dataset| request.sees(Some(dataset.id.0)));
     let running = running(&request.app, None).await?;
     let path = format!("{}/datasets", request.app.prefix);
     let (datasets, link) = page(datasets, limit, cursor, |d| d.id.0, query, &path);

@@ -1,7 +1,7 @@
 //! `/health` and `/workers`: whether the server and those it needs are there.
 
 use hyper::{StatusCode, header};
-use kge_jobs::{Filter, Kind, State};
+use kge_jobs::{Filter, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -80,6 +80,7 @@ async fn list_workers(request: Request) -> Answer {
             kinds: worker.kinds,
             slots: worker.slots,
             features: worker.features,
+            lacks: worker.lacks,
             tasks: worker.tasks.iter().map(|id| id.0).collect(),
             last_seen: worker.last_seen.to_string(),
         },
@@ -95,19 +96,19 @@ async fn readiness(app: &App) -> Reply {
         problems.push(error.to_string());
     } else {
         let alive = app.jobs.workers().await.unwrap_or_default();
-        let runs = |kind: Kind| alive.iter().any(|worker| worker.kinds.contains(&kind));
         let queued = Filter { state: Some(State::Queued), ..Filter::default() };
-        let mut waiting: Vec<Kind> = app
-            .jobs
-            .tasks(queued, None, 100)
-            .await
-            .unwrap_or_default()
-            .iter()
-            .map(|t| t.kind)
-            .collect();
-        waiting.dedup();
-        for kind in waiting.into_iter().filter(|&kind| !runs(kind)) {
-            let words = format!("a {kind:?} task is queued, but no worker runs such tasks");
+        for task in app.jobs.tasks(queued, None, 100).await.unwrap_or_default() {
+            let kind = task.kind;
+            let able: Vec<_> = alive.iter().filter(|worker| worker.kinds.contains(&kind)).collect();
+            // A worker learns what it can offer when it looks for work; what it lacks, it says.
+            let lacked = |need: &&String| able.iter().all(|worker| worker.lacks.contains(need));
+            let words = if able.is_empty() {
+                format!("a {kind:?} task is queued, but no worker runs such tasks")
+            } else if let Some(need) = task.needs.features.iter().find(lacked) {
+                format!("a {kind:?} task is queued that needs {need}, which no worker has")
+            } else {
+                continue;
+            };
             if !warnings.contains(&words) {
                 warnings.push(words);
             }

@@ -13,6 +13,7 @@ mod similar;
 mod tasks;
 mod train;
 mod triples;
+mod upload;
 mod vectors;
 
 use hyper::header;

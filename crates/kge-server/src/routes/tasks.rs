@@ -51,6 +51,7 @@ async fn list_tasks(request: Request) -> Answer {
     let more = tasks.len() > limit;
     tasks.truncate(limit);
     let last = tasks.last().filter(|_| more).map(|task| task.id.to_string());
+    tasks.retain(|task| request.sees(task.dataset));
     let views: Vec<_> =
         tasks.iter().map(|task| TaskEnvelope { task: TaskView::new(task, false) }).collect();
     let reply = json(StatusCode::OK, &views);

@@ -3,7 +3,7 @@
 use hyper::{StatusCode, header};
 use kge_catalog::{AlgorithmId, ChosenAlgorithm};
 use kge_embed::Algorithm;
-use kge_jobs::{Kind, NewTask};
+use kge_jobs::{Kind, Needs, NewTask};
 use serde_json::{Value, json};
 
 use super::{
@@ -84,7 +84,9 @@ async fn train(mut request: Request) -> Answer {
         "promote": body.promote,
         "old_form": !new_form,
     });
-    let task = app.jobs.enqueue(NewTask::new(Kind::Train, Some(id.0), payload)).await?.id.0;
+    let needs = Needs { features: vec![Needs::engine(), Needs::plugin(&plugin.sha256)] };
+    let task = NewTask { needs, ..NewTask::new(Kind::Train, Some(id.0), payload) };
+    let task = app.jobs.enqueue(task).await?.id.0;
     let chosen = ChosenAlgorithm { id: algorithm_id, algorithm };
     app.catalog
         .update_dataset(id, |dataset| {

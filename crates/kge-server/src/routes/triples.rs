@@ -5,15 +5,22 @@ use std::io::{self, Write};
 use bytes::Bytes;
 use futures_util::stream;
 use hyper::{StatusCode, header};
+use kge_catalog::DatasetId;
 use kge_graph::{Split, read, write};
+use kge_jobs::{Kind, NewTask};
+use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::{datasets::dataset_id, with};
+use super::{
+    datasets::dataset_id,
+    upload::{Received, receive},
+    with,
+};
 use crate::{
-    http::{self, BoxError, Problem, Request, accepted, json, sniff},
+    http::{self, BoxError, Problem, Request, accepted, json, kind, sniff},
     router::{Answer, Route, routes},
     served::blocking,
-    types::{Removed, TriplesAccepted, TriplesForm},
+    types::{Accepted, Removed, TaskId, TriplesAccepted, TriplesAnswer, TriplesForm},
 };
 
 pub(super) fn routes() -> Vec<Route> {
@@ -24,7 +31,8 @@ pub(super) fn routes() -> Vec<Route> {
 ///
 /// JSON (the wrapped form, a bare array, plain strings), TSV, CSV or any RDF format by its
 /// content type; gzip and zstd as `Content-Encoding` or as they come. All of the body is added
-/// or nothing.
+/// or nothing. Small bodies are added at once; large ones are kept, and a task adds them or fails
+/// with the same words.
 #[utoipa::path(post, path = "/datasets/{id}/triples", tag = "datasets",
     params(
         ("id" = u64, Path, description = "The dataset"),
@@ -37,32 +45,65 @@ pub(super) fn routes() -> Vec<Route> {
         (String = "application/n-triples"),
         (String = "text/turtle"),
     )),
-    responses((status = 202, description = "Added", body = TriplesAccepted)))]
+    responses((status = 202, description = "Added, or queued; `Location` is the dataset or the task",
+        body = TriplesAnswer)))]
 async fn add_triples(mut request: Request) -> Answer {
     let split = split(&request)?.unwrap_or(Split::Train);
     let id = dataset_id(&request)?;
     request.app.catalog.dataset(id).await?;
-    let (report, triples) = triples(&mut request).await?;
+    let (report, triples) = match receive(&mut request).await? {
+        Received::Whole(body) => read_all(&request, body).await?,
+        Received::Kept { upload, format } => {
+            return import(&request, id, split, upload, format).await;
+        }
+    };
     let additions =
         triples.into_iter().map(|(head, relation, tail)| (split, head, relation, tail)).collect();
     let appended = request.app.catalog.append(id, additions, Vec::new()).await?;
     let kge_catalog::Appended { added, duplicate, moved, .. } = appended;
-    let reply = json(
-        StatusCode::ACCEPTED,
-        &TriplesAccepted {
-            status: 202,
-            message: format!(
-                "{added} triples added to the {split} split, {duplicate} there already, {moved} \
-                 moved from a weaker split"
-            ),
-            added,
-            duplicate,
-            moved,
-            literals_skipped: report.literals_skipped,
-            graphs_dropped: report.graphs_dropped,
-        },
-    );
+    let done = TriplesAnswer::Done(TriplesAccepted {
+        status: 202,
+        message: format!(
+            "{added} triples added to the {split} split, {duplicate} there already, {moved} moved \
+             from a weaker split"
+        ),
+        added,
+        duplicate,
+        moved,
+        literals_skipped: report.literals_skipped,
+        graphs_dropped: report.graphs_dropped,
+    });
+    let reply = json(StatusCode::ACCEPTED, &done);
     Ok(with(reply, header::LOCATION, &format!("{}/datasets/{id}", request.app.prefix)))
+}
+
+/// Queues the import of an upload.
+async fn import(
+    request: &Request,
+    id: DatasetId,
+    split: Split,
+    upload: String,
+    format: read::Format,
+) -> Answer {
+    let app = &request.app;
+    let payload = json!({ "upload": upload, "format": format, "split": split });
+    let queued = app.jobs.enqueue(NewTask::new(Kind::Import, Some(id.0), payload)).await;
+    let task = match queued {
+        Ok(task) => task.id.0,
+        Err(error) => {
+            app.catalog.remove_upload(&upload).await?;
+            return Err(error.into());
+        }
+    };
+    let accepted = TriplesAnswer::Queued(Accepted {
+        status: 202,
+        message: format!("Task {task} created successfully: it adds triples to the {split} split"),
+        task: TaskId { id: task },
+        model: None,
+    });
+    let reply = json(StatusCode::ACCEPTED, &accepted);
+    let reply = with(reply, header::LOCATION, &format!("{}/tasks/{task}", app.prefix));
+    Ok(with(reply, header::RETRY_AFTER, "1"))
 }
 
 /// Take triples out
@@ -75,7 +116,8 @@ async fn add_triples(mut request: Request) -> Answer {
 async fn remove_triples(mut request: Request) -> Answer {
     let id = dataset_id(&request)?;
     request.app.catalog.dataset(id).await?;
-    let (_, triples) = triples(&mut request).await?;
+    let body = request.bytes().await?;
+    let (_, triples) = read_all(&request, body).await?;
     let removed = request.app.catalog.append(id, Vec::new(), triples).await?.removed;
     let message = format!("{removed} triples removed");
     Ok(json(StatusCode::OK, &Removed { status: 200, message, removed }))
@@ -133,11 +175,11 @@ fn split(request: &Request) -> Result<Option<Split>, Problem> {
     request.query.parsed("split", "train, valid or test")
 }
 
-/// The triples of a body, parsed away from tokio's threads.
-async fn triples(
-    request: &mut Request,
+/// The triples of a body that is in memory, parsed away from tokio's threads.
+async fn read_all(
+    request: &Request,
+    body: Bytes,
 ) -> Result<(read::Report, Vec<(String, String, String)>), Problem> {
-    let body = request.bytes().await?;
     if body.trim_ascii().is_empty() {
         return Ok((read::Report::default(), Vec::new()));
     }
@@ -151,7 +193,7 @@ async fn triples(
         unpacked.map_err(kge_graph::Error::from)?;
         if text.len() as u64 > limit {
             return Err(Problem::new(
-                &http::kind::BODY_TOO_LARGE,
+                &kind::BODY_TOO_LARGE,
                 format!("the body unpacks to more than {limit} bytes, the most taken at once"),
             ));
         }

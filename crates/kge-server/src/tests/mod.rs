@@ -3,6 +3,7 @@
 mod algorithms;
 mod client;
 mod datasets;
+mod keys;
 mod models;
 mod questions;
 mod server;

@@ -41,11 +41,8 @@ impl Server {
         let catalog = Catalog::new(Store::open(at("data").to_str().unwrap()).unwrap());
         let jobs: Arc<dyn JobStore> = Arc::new(SqliteJobs::open(&at("jobs.sqlite")).unwrap());
         let host = Arc::new(Host::new(HostConfig::default()).unwrap());
-        let mut config = Config {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            state: at("state"),
-            ..Config::default()
-        };
+        let mut config =
+            Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Config::default() };
         change(&mut config);
         let listener = runtime.block_on(crate::bind(&config)).unwrap();
         let address = listener.address();
@@ -168,11 +165,18 @@ impl Server {
         self.claim_with(2)
     }
 
+    /// What some task or other needs: a test's worker can do them all.
+    fn needs_of_all(&self) -> Vec<String> {
+        let tasks = self.jobs.tasks(kge_jobs::Filter::default(), None, 1000);
+        let tasks = self.runtime.block_on(tasks).unwrap();
+        tasks.into_iter().flat_map(|task| task.needs.features).collect()
+    }
+
     fn claim_with(&self, nonce: u64) -> Claim {
         let claimant = Claimant {
             worker: WorkerId("test-worker".into()),
             kinds: vec![Kind::Train],
-            features: Vec::new(),
+            features: self.needs_of_all(),
             nonce,
             lease: std::time::Duration::from_secs(30),
         };

@@ -147,3 +147,39 @@ fn triples_are_taken_out() {
     assert_eq!((reply.status, &reply.json()["removed"]), (200, &json!(1)));
     assert_eq!(server.get(&format!("/datasets/{id}")).json()["dataset"]["triples"], 1);
 }
+
+#[test]
+fn a_body_too_large_for_memory_becomes_an_import_task() {
+    let server = Server::start_with(|config| {
+        config.body_limit = 1000;
+        config.upload_limit = 20_000;
+    });
+    let id = server.dataset(&[]);
+    let path = format!("/datasets/{id}/triples?split=valid");
+    let triples: String = (0..500).map(|n| format!("a{n}\tr\tb{n}\n")).collect();
+    // Large as it comes, and large only when it is unpacked.
+    for (task, body) in [(1, triples.clone().into_bytes()), (2, gzip(triples.as_bytes()))] {
+        let length = body.len();
+        let reply = server.send("POST", &path, &[("Content-Type", "")], body);
+        assert_eq!(reply.status, 202, "{}", reply.text());
+        assert_eq!(reply.json()["task"]["id"], task);
+        assert_eq!(reply.header("location"), format!("/tasks/{task}"));
+        let queued = server.runtime.block_on(server.jobs.task(kge_jobs::TaskId(task))).unwrap();
+        assert_eq!(
+            (&queued.payload["format"], &queued.payload["split"]),
+            (&json!("tsv"), &json!("valid"))
+        );
+        let upload = queued.payload["upload"].as_str().unwrap().to_owned();
+        let size = server.runtime.block_on(async {
+            let store = server.catalog.store();
+            store.get(&format!("uploads/{upload}")).await.unwrap().unwrap().len()
+        });
+        assert_eq!(size, length, "kept as it came");
+    }
+    let reply = server.post(&path, "x".repeat(30_000));
+    assert_eq!((reply.status, &reply.json()["title"]), (413, &json!("Body too large")));
+    let reply = server.send("POST", &path, &[("Content-Type", "image/png")], triples);
+    assert_eq!(reply.status, 415, "{}", reply.text());
+    let uploads = server.runtime.block_on(server.catalog.store().list("uploads")).unwrap();
+    assert_eq!(uploads.len(), 2, "what was refused is not kept");
+}

@@ -26,4 +26,4 @@ pub(crate) use question::{
 pub(crate) use task::{
     Accepted, TaskEnvelope, TaskId, TaskView, TrainAsked, WorkerEnvelope, WorkerView,
 };
-pub(crate) use triples::{Removed, TripleNames, TriplesAccepted, TriplesForm};
+pub(crate) use triples::{Removed, TripleNames, TriplesAccepted, TriplesAnswer, TriplesForm};

@@ -183,6 +183,8 @@ pub(crate) struct WorkerView {
     pub slots: u32,
     /// What it offers.
     pub features: Vec<String>,
+    /// What queued tasks of its kinds need, and it does not offer.
+    pub lacks: Vec<String>,
     /// The tasks it holds now.
     pub tasks: Vec<u64>,
     /// When it was last heard of.

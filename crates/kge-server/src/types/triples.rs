@@ -3,6 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use super::Accepted;
+
 /// Triples as JSON: wrapped as here, or as a bare array.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"triples": [
@@ -30,7 +32,17 @@ pub(crate) struct TripleNames {
     pub tail: String,
 }
 
-/// What POST …/triples answers.
+/// What POST …/triples answers: counts when the triples are there, a task when it brings them.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum TriplesAnswer {
+    /// They are there.
+    Done(TriplesAccepted),
+    /// The body was too large to be taken at once.
+    Queued(Accepted),
+}
+
+/// What POST …/triples answers when it is done.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "status": 202, "message": "3 triples added, 1 was there already", "added": 3, "duplicate": 1,

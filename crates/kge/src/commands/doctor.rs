@@ -202,7 +202,7 @@ async fn jobs(settings: &Settings) -> Check {
     };
     match tokio::time::timeout(PATIENCE, asked).await {
         Ok(Ok(_)) => Check::fine(WHAT, format!("{url}, answers")),
-        Ok(Err(error)) => Check::failed(WHAT, format!("{url}: {}", error.message), to_do),
+        Ok(Err(error)) => Check::failed(WHAT, error.message, to_do),
         Err(_) => Check::failed(WHAT, format!("{url} does not answer"), to_do),
     }
 }

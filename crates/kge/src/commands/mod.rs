@@ -6,6 +6,7 @@ mod docs;
 mod doctor;
 mod import;
 mod info;
+mod key;
 mod lists;
 mod map;
 mod names;
@@ -83,6 +84,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Command::Dataset(args) => lists::datasets(&settings, args, json).await,
         Command::Model(args) => lists::models(&settings, args, json).await,
         Command::Tasks(args) => lists::tasks(&settings, args, json).await,
+        Command::Key(args) => key::key(&settings, args, json).await,
         Command::Doctor(args) => doctor::doctor(&settings, &args, json).await,
         Command::Openapi => info::openapi(),
         Command::Config(_) => Ok(()),

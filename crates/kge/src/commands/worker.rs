@@ -34,7 +34,6 @@ pub(super) async fn worker(settings: Settings, args: cli::Worker, json: bool) ->
         concurrency: args.concurrency.unwrap_or(settings.worker.concurrency),
         threads: settings.threads,
         lease: Duration::from_secs(args.lease.unwrap_or(settings.worker.lease).max(1)),
-        state: settings.state.clone(),
         ..usual
     };
     let config = kge_worker::Config { heartbeat: config.lease / 3, ..config };

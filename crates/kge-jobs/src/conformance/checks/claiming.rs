@@ -80,6 +80,43 @@ pub(super) async fn needs_must_all_be_offered(on: Handles) -> Verdict {
     Ok(())
 }
 
+pub(super) async fn what_keeps_a_claimant_from_tasks_is_told(on: Handles) -> Verdict {
+    for (kind, features) in [
+        (Kind::Train, vec![]),
+        (Kind::Train, vec!["engine:1"]),
+        (Kind::Train, vec!["engine:2", "plugin:a"]),
+        (Kind::Train, vec!["plugin:a", "engine:2"]),
+        (Kind::Train, vec!["engine:1", "plugin:b"]),
+        (Kind::Import, vec!["engine:2"]),
+        (Kind::Export, vec!["engine:2"]),
+    ] {
+        let features = features.into_iter().map(str::to_owned).collect();
+        on.server.enqueue(NewTask { needs: Needs { features }, ..new(kind) }).await?;
+    }
+    on.server.pause(Kind::Import, true).await?;
+    let unmet = |features: &[&str]| {
+        let features = features.iter().map(|&word| word.to_owned()).collect();
+        on.worker.unmet(vec![Kind::Train, Kind::Import], features)
+    };
+    let lacks = |lacking: &[&str], tasks| Unmet {
+        kind: Kind::Train,
+        lacking: lacking.iter().map(|&word| word.to_owned()).collect(),
+        tasks,
+    };
+    let seen = unmet(&["engine:1"]).await?;
+    expect_eq!(seen, [lacks(&["engine:2", "plugin:a"], 2), lacks(&["plugin:b"], 1)]);
+    expect_eq!(unmet(&["engine:1", "engine:2", "plugin:a", "plugin:b"]).await?, []);
+    // What is handed out keeps nobody from anything.
+    let offers = ["engine:2", "plugin:a"].map(str::to_owned).to_vec();
+    for nonce in 0..3 {
+        let claimant = Claimant { features: offers.clone(), ..claimant(nonce, LONG) };
+        expect!(on.worker.claim(claimant).await?.is_some(), "nothing for nonce {nonce}");
+    }
+    let seen = unmet(&["engine:1"]).await?;
+    expect_eq!(seen, [lacks(&["plugin:b"], 1)]);
+    Ok(())
+}
+
 pub(super) async fn a_task_is_handed_out_once(on: Handles) -> Verdict {
     let made = on.server.enqueue(new(Kind::Train)).await?;
     let claim = claim(&*on.worker, 1, LONG).await?;

@@ -71,6 +71,7 @@ pub(super) async fn workers_are_visible(on: Handles) -> Verdict {
         kinds: vec![Kind::Train],
         slots: 1,
         features: vec!["simd:avx2".into()],
+        lacks: vec!["plugin:1f".into()],
         tasks: vec![],
         last_seen: Timestamp::UNIX_EPOCH,
     };

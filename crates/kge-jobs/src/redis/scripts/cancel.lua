@@ -30,7 +30,8 @@ while #waiting > 0 do
   for _, child in ipairs(redis.call('ZRANGE', key('children', id), 0, -1)) do
     -- A parent is older than its children, so that no circle keeps this going.
     local younger = tonumber(child) > tonumber(id)
-    if younger and not has_ended(redis.call('HGET', key('task', child), 'state')) then
+    local state = redis.call('HGET', key('task', child), 'state')
+    if younger and state and not has_ended(state) then
       waiting[#waiting + 1] = child
     end
   end

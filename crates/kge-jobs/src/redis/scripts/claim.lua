@@ -13,7 +13,7 @@ end
 
 -- A nonce seen before asks for a lost reply.
 local same = redis.call('HGET', key('claims'), claim)
-if same then
+if same and redis.call('EXISTS', key('task', same)) == 1 then
   return answer(same)
 end
 
@@ -57,6 +57,11 @@ end
 local id = text(tonumber(best.place))
 local task = load(id)
 unqueue(id, best.lane)
+if not task then
+  wake_workers()
+  ring()
+  return { 'ok' }
+end
 -- Above every token before it, and at least the clock, so that a store made anew still grows.
 local last = tonumber(redis.call('HGET', key('meta'), 'token') or 0)
 local token = text(math.max(last + 1, now))

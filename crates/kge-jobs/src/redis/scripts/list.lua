@@ -40,7 +40,7 @@ local ids = candidates()
 local reply = { 'ok', 0 }
 for _, id in ipairs(ids) do
   local task = load(id)
-  if fits(task) then
+  if task and fits(task) then
     reply[#reply + 1] = show(id, task)
   end
   if #reply - 2 == limit then

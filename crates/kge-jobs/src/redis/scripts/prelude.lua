@@ -14,7 +14,8 @@
 --   :workers :seen  hash, zset    what workers say of themselves, and when they last did
 --   :paused         set     kinds
 --   :wake           channel which tasks changed, and "w" if one may be ready
--- Times are milliseconds since 1970 by the server's own clock.
+-- Times are milliseconds since 1970 by the server's own clock. A task whose hash is gone (deleted
+-- by hand, or thrown away by a Redis that evicts) must not stop the queue: its id is dropped.
 
 local function key(...)
   return KEYS[1] .. ':' .. table.concat({ ... }, ':')
@@ -212,7 +213,12 @@ local function reap()
   local expired = redis.call('ZRANGEBYSCORE', key('leases'), '-inf', text(now), 'LIMIT', 0, AT_ONCE)
   local failure = '{"kind":"lease expired","message":"lease expired","retryable":true}'
   for _, id in ipairs(expired) do
-    end_attempt(id, load(id), LEASE_EXPIRED, LEASE_EXPIRED, failure)
+    local task = load(id)
+    if task then
+      end_attempt(id, task, LEASE_EXPIRED, LEASE_EXPIRED, failure)
+    else
+      redis.call('ZREM', key('leases'), id)
+    end
   end
   return expired
 end
@@ -222,9 +228,12 @@ local function queue_due()
   local due = redis.call('ZRANGEBYSCORE', key('delayed'), '-inf', text(now), 'LIMIT', 0, AT_ONCE)
   for _, id in ipairs(due) do
     redis.call('ZREM', key('delayed'), id)
-    redis.call('HSET', key('task', id), 'state', 'queued')
-    event(id, 'state', '{"state":"queued"}')
-    queue(id, load(id))
+    local task = load(id)
+    if task then
+      redis.call('HSET', key('task', id), 'state', 'queued')
+      event(id, 'state', '{"state":"queued"}')
+      queue(id, task)
+    end
   end
 end
 

@@ -1,5 +1,13 @@
 //! Redis away, paused, full, locked, read-only or too new: each said in words, nothing lost.
 
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    thread,
+};
+
+use fred::types::CustomCommand;
+
 use super::*;
 
 /// The first word that a store at this address has to say.
@@ -206,4 +214,70 @@ async fn a_newer_layout_is_refused() {
     .unwrap();
     let error = told(&server.address()).await;
     assert!(matches!(error, Error::Version { found: 2, supported: 1, .. }), "{error}");
+}
+
+/// Answers as a Redis of this version would, as far as a greeting goes.
+fn pretend(version: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("redis://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            thread::spawn(move || {
+                let mut buffer = [0; 4096];
+                while let Ok(length @ 1..) = stream.read(&mut buffer) {
+                    let info = format!("redis_version:{version}\r\n");
+                    let asked = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                    let answer = match asked.contains("INFO") {
+                        true => format!("${}\r\n{info}\r\n", info.len()),
+                        false => ":1\r\n".to_owned(),
+                    };
+                    let _ = stream.write_all(answer.as_bytes());
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_redis_is_refused() {
+    let error = told(&pretend("6.0.16")).await;
+    assert!(is_refused(&error), "{error}");
+    let expected = "it is Redis 6.0.16; 6.2 or newer is needed";
+    assert!(error.to_string().ends_with(expected), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cut_connections_are_made_again() {
+    let Some(server) = Server::start(&[]) else { return };
+    let store = RedisJobs::open(&server.address()).unwrap();
+    let worker = RedisJobs::open(&server.address()).unwrap();
+    worker.ping().await.unwrap();
+    let admin = server.client().await;
+    for kind in ["pubsub", "normal"] {
+        let kill = CustomCommand::new_static("CLIENT", None::<u16>, false);
+        let _: i64 = admin.custom(kill, vec!["KILL", "TYPE", kind]).await.unwrap();
+        let mut quick = false;
+        for nonce in 0..10 {
+            let nonce = 100 * (nonce + 1);
+            soon(async || {
+                while worker.claim(claimant(nonce)).await?.is_some() {}
+                Ok(())
+            })
+            .await;
+            let begun = Instant::now();
+            let (_, made) = tokio::join!(worker.wait_for_work(Duration::from_secs(5)), async {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                soon(async || store.enqueue(new()).await).await
+            });
+            quick = begun.elapsed() < Duration::from_millis(600);
+            let claim = soon(async || worker.claim(claimant(nonce + 1)).await).await.unwrap();
+            worker.complete(made.id, claim.token, json!(null)).await.unwrap();
+            if quick {
+                break;
+            }
+        }
+        assert!(quick, "no message comes through after {kind} connections were cut");
+    }
 }
