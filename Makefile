@@ -3,7 +3,7 @@
 CARGO ?= cargo
 COMPONENTS := plugins/components/complex.wasm
 
-.PHONY: help demo test lint fmt plugins docs ci setup
+.PHONY: help demo test lint fmt plugins docs images ci setup
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ plugins: setup ## build the scoring models to plugins/components/
 
 docs: ## build the book to target/book/
 	@bash .ci/mdbook build docs
+
+images: ## build the four images by Nix and load them into Docker
+	images/build
 
 ci: ## what CI runs
 	bash .ci/run

@@ -60,11 +60,11 @@ impl House {
     }
 
     pub(crate) fn open_with(folder: &Path, environment: &[(&str, &str)]) -> Self {
-        Self::start(folder, &[], environment, Stdio::inherit())
+        Self::open_told(folder, &[], environment, Stdio::inherit())
     }
 
     pub(crate) fn open_without_worker(folder: &Path, environment: &[(&str, &str)]) -> Self {
-        Self::start(folder, &["--no-worker"], environment, Stdio::inherit())
+        Self::open_told(folder, &["--no-worker"], environment, Stdio::inherit())
     }
 
     /// What it says beside its answers goes to `log`.
@@ -73,25 +73,28 @@ impl House {
         environment: &[(&str, &str)],
         log: impl Into<Stdio>,
     ) -> Self {
-        Self::start(folder, &[], environment, log)
+        Self::open_told(folder, &[], environment, log)
     }
 
-    fn start(
+    fn open_told(
         folder: &Path,
         arguments: &[&str],
         environment: &[(&str, &str)],
         log: impl Into<Stdio>,
     ) -> Self {
-        let mut child = Command::new(KGE)
+        let mut command = Command::new(KGE);
+        command
             .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data", "data"])
             .args(arguments)
             .env("KGE_PLUGINS", plugins())
             .envs(environment.iter().copied())
-            .current_dir(folder)
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+            .stderr(log);
+        Self::start(folder, command)
+    }
+
+    /// Any command that tells its address as JSON.
+    pub(crate) fn start(folder: &Path, mut command: Command) -> Self {
+        let mut child = command.current_dir(folder).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let hello: Value = serde_json::from_str(&line).expect("the server's first line is JSON");

@@ -8,6 +8,7 @@ mod boundaries;
 mod crash;
 mod house;
 mod main_job;
+mod pages;
 mod processes;
 mod redis;
 mod same_bytes;

@@ -37,10 +37,11 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn new(config: Config, services: Services, address: SocketAddr) -> Self {
         let Services { catalog, jobs, host } = services;
+        let reached = config.published.unwrap_or(address.ip());
         let doors = Doors {
             origins: config.cors_origins.clone(),
             hosts: config.allowed_hosts.clone(),
-            checks_host: address.ip().is_loopback() || !config.allowed_hosts.is_empty(),
+            checks_host: reached.is_loopback() || !config.allowed_hosts.is_empty(),
         };
         let served = ServedModels::new(catalog.clone(), host, config.served_models);
         let prefix = config.prefix();

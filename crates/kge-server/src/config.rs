@@ -1,12 +1,17 @@
 //! Settings of the server.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 /// How the server listens, whom it lets in, and how much it takes.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// The address others reach it at, where that is not its own.
+    pub published: Option<IpAddr>,
     /// What stands in front of every path, `/api`; paths without it are answered too.
     pub path_prefix: Option<String>,
     /// Origins of web pages that may use this server, beside loopback ones; `*` is all.
@@ -37,6 +42,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 6789)),
+            published: None,
             path_prefix: None,
             cors_origins: Vec::new(),
             allowed_hosts: Vec::new(),

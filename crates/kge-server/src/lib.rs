@@ -29,7 +29,7 @@ mod types;
 pub use app::Services;
 pub use config::Config;
 pub use error::Error;
-pub use listen::{Listener, bind, serve};
+pub use listen::{Listener, bind, serve, serve_pages};
 pub use openapi::openapi;
 
 /// What this crate's fallible functions return.

@@ -1,13 +1,19 @@
 //! The port: taking it, and answering on it until told to stop.
 
-use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, future::Future, io, net::SocketAddr, path::Path, pin::pin, sync::Arc,
+    time::Duration,
+};
 
+use http_body_util::Full;
+use hyper::{Request, Response, StatusCode, body::Incoming};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
 use tokio::net::{TcpListener, TcpStream};
+use tower_http::services::ServeDir;
 
 use crate::{
     Config, Error, Result, Services,
@@ -55,7 +61,47 @@ pub async fn serve(
     services: Services,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let grace = config.shutdown_grace;
+    let limits = config.clone();
+    let app = Arc::new(App::new(config, services, listener.address));
+    if let Some(keep) = app.config.keep_tasks {
+        tokio::spawn(retention::forget_ended(Arc::clone(&app), keep));
+    }
+    let service = http::stack(Arc::clone(&app));
+    let shutdown = async {
+        shutdown.await;
+        app.stopping.cancel();
+    };
+    accept(listener, &limits, service, shutdown).await;
+    Ok(())
+}
+
+/// Serves the files of a directory, and `/health/ready`, until `shutdown` is ready.
+pub async fn serve_pages(listener: Listener, pages: &Path, shutdown: impl Future<Output = ()>) {
+    let other = tower::service_fn(|request: Request<Incoming>| async move {
+        let (status, text) = match request.uri().path() {
+            "/health/ready" => (StatusCode::OK, "ready\n"),
+            _ => (StatusCode::NOT_FOUND, "there is no such page\n"),
+        };
+        let mut response = Response::new(Full::from(text));
+        *response.status_mut() = status;
+        Ok::<_, Infallible>(response)
+    });
+    accept(listener, &Config::default(), ServeDir::new(pages).fallback(other), shutdown).await;
+}
+
+/// Answers by `service` until `shutdown` is ready, then lets what is under way end.
+async fn accept<S, B>(
+    listener: Listener,
+    config: &Config,
+    service: S,
+    shutdown: impl Future<Output = ()>,
+) where
+    S: tower::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: hyper::body::Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     let mut connections = auto::Builder::new(TokioExecutor::new());
     connections
         .http1()
@@ -64,11 +110,6 @@ pub async fn serve(
         .max_headers(128);
     connections.http2().timer(TokioTimer::new()).max_concurrent_streams(256);
 
-    let app = Arc::new(App::new(config, services, listener.address));
-    if let Some(keep) = app.config.keep_tasks {
-        tokio::spawn(retention::forget_ended(Arc::clone(&app), keep));
-    }
-    let service = http::stack(Arc::clone(&app));
     let graceful = GracefulShutdown::new();
     let mut shutdown = pin!(shutdown);
     loop {
@@ -88,11 +129,9 @@ pub async fn serve(
         }
     }
     drop(listener.inner);
-    app.stopping.cancel();
-    if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(config.shutdown_grace, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still under way when the time to finish them ran out");
     }
-    Ok(())
 }
 
 fn answer<S, B>(
@@ -101,10 +140,7 @@ fn answer<S, B>(
     service: S,
     graceful: &GracefulShutdown,
 ) where
-    S: tower::Service<hyper::Request<hyper::body::Incoming>, Response = hyper::Response<B>>
-        + Clone
-        + Send
-        + 'static,
+    S: tower::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<BoxError>,
     B: hyper::body::Body<Data = bytes::Bytes> + Send + 'static,

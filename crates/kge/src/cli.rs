@@ -63,6 +63,9 @@ pub(crate) struct Common {
     /// Numeric threads [default: all cores]
     #[arg(long, global = true, value_name = "N", env = "KGE_THREADS", hide_env_values = true)]
     pub threads: Option<usize>,
+    /// Let the user's group write what is written, for a directory that people share
+    #[arg(long, global = true, env = "KGE_GROUP_WRITABLE", hide_env_values = true)]
+    pub group_writable: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -112,13 +115,15 @@ pub(crate) enum Command {
     Config(Config),
     /// Ask a running server whether it is ready
     Health(Health),
-    /// Print the version
+    /// Serve a folder of pages, as the docs image does with the book
+    Docs(Docs),
+    /// Print the version; with --json also what it was built from
     Version,
 }
 
 impl Command {
     pub(crate) fn is_service(&self) -> bool {
-        matches!(self, Self::Serve(_) | Self::Worker(_))
+        matches!(self, Self::Serve(_) | Self::Worker(_) | Self::Docs(_))
     }
 }
 
@@ -142,6 +147,17 @@ pub(crate) struct Serve {
     /// Address and port [default: 127.0.0.1:6789]
     #[arg(long, value_name = "ADDRESS", env = "KGE_LISTEN", hide_env_values = true)]
     pub listen: Option<SocketAddr>,
+    /// What stands in front of every path, where a proxy adds it
+    #[arg(long, value_name = "PREFIX", env = "KGE_PATH_PREFIX", hide_env_values = true)]
+    pub path_prefix: Option<String>,
+    /// Origins of web pages that may use the server, beside loopback ones
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',', env = "KGE_CORS_ORIGINS")]
+    #[arg(hide_env_values = true)]
+    pub cors_origins: Option<Vec<String>>,
+    /// Host names it answers to, beside loopback ones
+    #[arg(long, value_name = "HOST", value_delimiter = ',', env = "KGE_ALLOWED_HOSTS")]
+    #[arg(hide_env_values = true)]
+    pub allowed_hosts: Option<Vec<String>>,
     /// Start no worker
     #[arg(long)]
     pub no_worker: bool,
@@ -176,7 +192,7 @@ pub(crate) enum AskForKeys {
 #[derive(Debug, Args)]
 pub(crate) struct Worker {
     /// Tasks at once [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", env = "KGE_CONCURRENCY", hide_env_values = true)]
     pub concurrency: Option<usize>,
     /// Kinds of task [default: all this release can do]
     #[arg(long, value_delimiter = ',', value_name = "KIND")]
@@ -466,4 +482,13 @@ pub(crate) struct Health {
         hide_env_values = true
     )]
     pub server: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Docs {
+    /// The folder
+    pub pages: PathBuf,
+    /// Address and port
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:6790")]
+    pub listen: SocketAddr,
 }

@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub plugins: PathBuf,
     /// Numeric threads; 0: all cores.
     pub threads: usize,
+    /// Whether the user's group may write what is written.
+    pub group_writable: bool,
     /// The server's.
     pub server: Server,
     /// The worker's.
@@ -79,6 +81,7 @@ impl Default for Settings {
             jobs: "sqlite".into(),
             plugins: PathBuf::new(),
             threads: 0,
+            group_writable: false,
             server: Server::default(),
             worker: Worker::default(),
         }
@@ -129,6 +132,7 @@ impl Settings {
         };
         settings.plugins = plugins.unwrap_or(settings.plugins);
         settings.threads = threads.unwrap_or(settings.threads);
+        settings.group_writable |= common.group_writable;
         if settings.state.as_os_str().is_empty() {
             let is_url = settings.data.contains("://");
             settings.state =

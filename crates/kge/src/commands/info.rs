@@ -8,10 +8,26 @@ use crate::{
     settings::Settings,
 };
 
+/// What was chosen when this was compiled.
+const FEATURES: &[&str] = &[
+    #[cfg(target_env = "musl")]
+    "mimalloc",
+    #[cfg(target_env = "musl")]
+    "static",
+];
+
+/// Nix tells revision and lock file; a build by cargo alone knows neither.
 pub(super) fn version(json: bool) -> Result {
     let version = env!("CARGO_PKG_VERSION");
     if json {
-        println!("{}", json!({ "version": version, "target": std::env::consts::ARCH }));
+        let document = json!({
+            "version": version,
+            "revision": option_env!("KGE_REVISION"),
+            "lock_sha256": option_env!("KGE_LOCK_HASH"),
+            "features": FEATURES,
+            "target": std::env::consts::ARCH,
+        });
+        println!("{document}");
     } else {
         println!("kge {version}");
     }

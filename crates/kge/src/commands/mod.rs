@@ -2,6 +2,7 @@
 
 mod answers;
 mod demo;
+mod docs;
 mod doctor;
 mod import;
 mod info;
@@ -63,6 +64,10 @@ pub(crate) async fn run(cli: Cli) -> Result {
         return info::config(&cli.common, config);
     }
     let settings = Settings::effective(&cli.common)?;
+    if settings.group_writable {
+        // For all that this process makes, and its children: rw-rw-r--.
+        rustix::process::umask(rustix::fs::Mode::WOTH);
+    }
     match cli.command {
         Command::Demo(args) => demo::demo(settings, &cli.common, args).await,
         Command::Serve(args) => serve::serve(settings, args, json).await,
@@ -84,6 +89,7 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Command::Openapi => info::openapi(),
         Command::Config(_) => Ok(()),
         Command::Health(args) => info::health(&args, json),
+        Command::Docs(args) => docs::docs(&args, json).await,
         Command::Version => info::version(json),
     }
 }

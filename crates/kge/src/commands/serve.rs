@@ -15,6 +15,14 @@ use crate::{
 
 pub(super) async fn serve(mut settings: Settings, args: cli::Serve, json: bool) -> Result {
     settings.server.listen = args.listen.unwrap_or(settings.server.listen);
+    let named = |names: Vec<String>| names.into_iter().filter(|name| !name.is_empty()).collect();
+    if let Some(origins) = args.cors_origins {
+        settings.server.cors_origins = named(origins);
+    }
+    if let Some(hosts) = args.allowed_hosts {
+        settings.server.allowed_hosts = named(hosts);
+    }
+    settings.server.path_prefix = args.path_prefix.unwrap_or(settings.server.path_prefix);
     settings.worker.lease = args.lease.unwrap_or(settings.worker.lease);
     // What can be wrong is said before the port opens.
     let catalog = open::catalog(&settings)?;
@@ -29,6 +37,7 @@ pub(super) async fn serve(mut settings: Settings, args: cli::Serve, json: bool) 
     let server = &settings.server;
     let config = kge_server::Config {
         listen: server.listen,
+        published: server.published,
         path_prefix: Some(server.path_prefix.clone()).filter(|prefix| !prefix.is_empty()),
         cors_origins: server.cors_origins.clone(),
         allowed_hosts: server.allowed_hosts.clone(),

@@ -1,6 +1,6 @@
 //! `kge worker`: does tasks until it is told to stop.
 
-use std::{io::Read, time::Duration};
+use std::{io::Read, path::PathBuf, time::Duration};
 
 use kge_jobs::WorkerInfo;
 use tokio::signal::unix::{SignalKind, signal};
@@ -63,9 +63,12 @@ async fn status(settings: &Settings, json: bool) -> Result {
     Ok(())
 }
 
-/// Cancelled by SIGTERM or Ctrl-C.
+/// Cancelled by SIGTERM or Ctrl-C; while the binary is worked on, also by a newer one.
 pub(super) fn on_signal() -> Result<CancellationToken> {
     let token = CancellationToken::new();
+    if std::env::var_os("KGE_RESTART_ON_CHANGE").is_some_and(|wish| wish == "true") {
+        tokio::spawn(end_when_replaced(std::env::current_exe()?, token.clone()));
+    }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let cancel = token.clone();
@@ -77,6 +80,23 @@ pub(super) fn on_signal() -> Result<CancellationToken> {
         cancel.cancel();
     });
     Ok(token)
+}
+
+/// For compose.dev.yaml, whose containers start again with what has been built meanwhile.
+async fn end_when_replaced(binary: PathBuf, shutdown: CancellationToken) {
+    let built = || std::fs::metadata(&binary).and_then(|file| Ok((file.modified()?, file.len())));
+    let running = built().ok();
+    let mut before = running;
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let now = built().ok();
+        // Twice the same: nobody writes it any more.
+        if now.is_some() && now != running && now == before {
+            tracing::info!(binary = %binary.display(), "there is a newer one");
+            return shutdown.cancel();
+        }
+        before = now;
+    }
 }
 
 /// The parent holds the other end of the pipe; it closes however the parent dies.
