@@ -89,11 +89,12 @@ async fn keep(request: &Request, start: Bytes, mut body: RequestBody) -> Result<
 async fn next(body: &mut RequestBody) -> Result<Option<Bytes>, Problem> {
     loop {
         match body.frame().await {
-            // Trailers say nothing here.
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(piece) => return Ok(Some(piece)),
-                Err(_) => {}
-            },
+            Some(Ok(frame)) => {
+                // Trailers say nothing here.
+                if let Ok(piece) = frame.into_data() {
+                    return Ok(Some(piece));
+                }
+            }
             Some(Err(error)) => return Err(broken_off(&error)),
             None => return Ok(None),
         }
