@@ -47,7 +47,7 @@ fn workers(house: &House) -> (Vec<u64>, Vec<u64>) {
     let all: Vec<_> = all.as_array().unwrap().iter().map(|entry| &entry["worker"]).collect();
     let pid = |worker: &&Value| worker["pid"].as_u64().unwrap();
     let busy = |worker: &&&Value| !worker["tasks"].as_array().unwrap().is_empty();
-    (all.iter().map(|w| pid(w)).collect(), all.iter().filter(busy).map(|w| pid(w)).collect())
+    (all.iter().map(pid).collect(), all.iter().filter(busy).map(pid).collect())
 }
 
 fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
