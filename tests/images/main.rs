@@ -112,7 +112,7 @@ fn serves(options: &[&str]) -> String {
     let image = compose::image("web");
     let here = ["--env", "KGE_PUBLISHED=127.0.0.1"];
     let run = ["run", "--detach", "--health-interval", "1s"];
-    let run = [&run, &here, options, &[image.as_str()]].concat();
+    let run = [run.as_slice(), &here, options, &[image.as_str()]].concat();
     let container = docker(&run);
     let began = Instant::now();
     loop {
