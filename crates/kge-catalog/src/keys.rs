@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(catalog.key_last_used(&record.id).await.unwrap(), None);
         catalog.note_key_used(&record.id).await.unwrap();
         assert!(catalog.key_last_used(&record.id).await.unwrap().is_some());
-        assert_eq!(catalog.keys().await.unwrap(), [record.clone()]);
+        assert_eq!(catalog.keys().await.unwrap(), std::slice::from_ref(&record));
         catalog.revoke_key(&record.id).await.unwrap();
         assert_eq!(catalog.key_shown(&key).await.unwrap(), None);
         assert_eq!(catalog.keys().await.unwrap(), []);
