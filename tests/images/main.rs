@@ -26,7 +26,7 @@ fn the_main_job_survives_a_worker_redis_and_the_project() {
     let dataset = project.upload("fb15k-237");
     assert_eq!(project.get(&format!("/datasets/{dataset}"))["dataset"]["triples"], 310_116);
     let task = project.train(dataset, 32, 2);
-    let started = project.until(task, MINUTE, |task| !task["progress"].is_null());
+    let started = project.until(task, MINUTE, |task| !task["progress"]["current_steps"].is_null());
     let first = project.worker_container(&started["worker"]);
     docker(&["kill", "--signal", "KILL", &first]);
     eprintln!("killed {first} while it was {}", started["progress"]);
