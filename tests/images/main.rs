@@ -107,6 +107,26 @@ fn an_open_server_without_a_key_does_not_start() {
     assert!(said.contains("is open to other machines, and there is no key"), "{said}");
 }
 
+/// Compose v2 refuses a file that says a key twice; 1.29, which runs here, takes the last.
+#[test]
+fn no_key_is_said_twice() {
+    let repository = compose::repository();
+    for file in ["compose.yaml", "compose.dev.yaml", ".env"] {
+        let text = std::fs::read_to_string(repository.join(file)).unwrap();
+        // The keys that stand above a line, by their indent, and the line's own.
+        let mut above: Vec<(usize, &str)> = Vec::new();
+        let mut seen = std::collections::BTreeSet::new();
+        for line in text.lines().filter(|line| !line.trim_start().starts_with(['#', '-', '['])) {
+            let indent = line.len() - line.trim_start().len();
+            let Some((key, _)) = line.split_once([':', '=']) else { continue };
+            above.retain(|&(outer, _)| outer < indent);
+            above.push((indent, key.trim()));
+            let path: Vec<_> = above.iter().map(|&(_, key)| key).collect();
+            assert!(seen.insert(path.join(".")), "{file}: {} twice", path.join("."));
+        }
+    }
+}
+
 /// Runs the server until it is healthy; UID and GID of its process.
 fn serves(options: &[&str]) -> String {
     let image = compose::image("web");
