@@ -46,7 +46,12 @@ let
         // attrs
       );
 
-    writeText = builtins.toFile;
+    writeText =
+      name: text:
+      pkgs.runCommand name {
+        inherit text;
+        passAsFile = [ "text" ];
+      } ''cp "$textPath" $out'';
 
     writeShellScriptBin =
       name: text:
