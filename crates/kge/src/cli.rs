@@ -257,9 +257,18 @@ pub(crate) struct Train {
     /// The dimension; complex numbers for models with complex rows
     #[arg(long)]
     pub dim: Option<usize>,
-    /// 1vsall or negative_sampling
+    /// 1vsall, kvsall or negative_sampling
     #[arg(long)]
     pub regime: Option<String>,
+    /// softmax, binary_cross_entropy, margin_ranking, logistic or self_adversarial
+    #[arg(long)]
+    pub loss: Option<String>,
+    /// The margin of margin_ranking or self_adversarial
+    #[arg(long)]
+    pub margin: Option<f32>,
+    /// sgd, row_adagrad, adagrad or adam
+    #[arg(long)]
+    pub optimiser: Option<String>,
     /// Passes over the training split
     #[arg(long)]
     pub epochs: Option<usize>,

@@ -121,6 +121,7 @@ impl Server {
             let embeddings = Embeddings {
                 entities: fill(graph.entities()),
                 relations: fill(graph.relations()),
+                biases: Vec::new(),
                 shared: Vec::new(),
                 entity_width: dim,
                 relation_width: dim,
