@@ -37,11 +37,42 @@ pub trait Session: Send {
         out: &mut QueryGradient,
     ) -> Result<()>;
 
+    /// Candidate rows, `[batch, query_width]` row-major, written into `out` whole: for models
+    /// whose layout says `projects_candidates`. `batch.anchors` are the candidate entities' rows,
+    /// tails for direction `Tail` and heads for `Head`.
+    ///
+    /// # Errors
+    /// As for `query`; [`Error::Unsupported`] if the model does not project its candidates, as by
+    /// default.
+    fn candidate(&mut self, batch: &QueryBatch<'_>, out: &mut Vec<f32>) -> Result<()> {
+        let _ = (batch, out);
+        Err(not_projecting())
+    }
+
+    /// The vector-Jacobian product of [`candidate`](Self::candidate) for `d_candidate`,
+    /// `[batch, query_width]`, written into `out` whole; `out.anchors` is by the entities.
+    ///
+    /// # Errors
+    /// As for `candidate`.
+    fn candidate_vjp(
+        &mut self,
+        batch: &QueryBatch<'_>,
+        d_candidate: &[f32],
+        out: &mut QueryGradient,
+    ) -> Result<()> {
+        let _ = (batch, d_candidate, out);
+        Err(not_projecting())
+    }
+
     /// Hands over the shared tensors, in the layout's order; once a step, before its queries.
     ///
     /// # Errors
     /// As for `query`.
     fn set_shared(&mut self, tensors: &[Vec<f32>]) -> Result<()>;
+}
+
+fn not_projecting() -> Error {
+    Error::Unsupported { model: "this model".into(), what: "projecting candidates".into() }
 }
 
 /// What one call asks: all of one direction.
