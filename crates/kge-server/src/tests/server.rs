@@ -207,7 +207,7 @@ pub(crate) fn rows() -> Vec<(&'static str, &'static [f32])> {
     ]
 }
 
-fn component(name: &str) -> Vec<u8> {
+pub(crate) fn component(name: &str) -> Vec<u8> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../plugins/components")
         .join(name)
