@@ -55,7 +55,7 @@ fn new(into: &Path, name: &str, json: bool) -> Result {
         return Ok(());
     }
     let shown = directory.display();
-    println!("made .shown}; its model is in {shown}/src/lib.rs");
+    println!("made {shown}; its model is in {shown}/src/lib.rs");
     println!("next: kge plugin build {shown}");
     Ok(())
 }
