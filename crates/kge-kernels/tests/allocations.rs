@@ -36,12 +36,15 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Allocations of the second of two equal calls.
+/// The fewest allocations of many equal calls: a thread's own buffers grow when it first gets work,
+/// which may be late on a busy machine.
 fn allocations(mut step: impl FnMut()) -> usize {
-    step();
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
-    step();
-    ALLOCATIONS.load(Ordering::Relaxed) - before
+    let count = |_| {
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        step();
+        ALLOCATIONS.load(Ordering::Relaxed) - before
+    };
+    (0..50).map(count).min().unwrap_or(usize::MAX)
 }
 
 // One test: the count is the whole process's.

@@ -1,6 +1,6 @@
 //! Binary cross-entropy of each candidate by itself (Dettmers et al. 2018): one pass.
 
-use super::{Block, Cut, FullStep, Gradients, Problem};
+use super::{Block, Cut, FullStep, Gradients, Problem, Weights};
 use crate::{
     Pool, Similarity,
     math::{exp_negative, ln},
@@ -44,7 +44,14 @@ impl FullStep {
             weigh(block.scores, block.candidates.1, spread, weight, losses);
         };
         let hit_weight = |_| -weight * (1.0 - smoothing);
-        self.pull(pool, similarity, problem, cut, true, &derive_block, &hit_weight, gradients);
+        self.pull(
+            pool,
+            similarity,
+            (problem, cut),
+            true,
+            Weights { weigh: &derive_block, hit_weight: &hit_weight },
+            gradients,
+        );
         let mut loss = 0.0;
         for query in 0..m {
             let all: f64 = (0..tiles).map(|tile| tile_losses[tile * m + query]).sum();

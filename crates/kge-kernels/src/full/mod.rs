@@ -186,6 +186,15 @@ impl Cut {
     }
 }
 
+/// How the weights of a block come about.
+#[derive(Clone, Copy)]
+struct Weights<'a> {
+    /// Makes those of a block.
+    weigh: &'a (dyn Fn(Block<'_>) + Sync),
+    /// What a query's labels get on top.
+    hit_weight: &'a (dyn Fn(usize) -> f32 + Sync),
+}
+
 /// One block while its weights are made.
 struct Block<'a> {
     tile: usize,
@@ -232,11 +241,9 @@ impl FullStep {
         &mut self,
         pool: &Pool,
         similarity: Similarity,
-        problem: &Problem<'_>,
-        cut: Cut,
+        (problem, cut): (&Problem<'_>, Cut),
         rescore: bool,
-        weigh: &(dyn Fn(Block<'_>) + Sync),
-        hit_weight: &(dyn Fn(usize) -> f32 + Sync),
+        Weights { weigh, hit_weight }: Weights<'_>,
         gradients: Gradients<'_>,
     ) {
         let Problem { queries, candidates, width, biases, labels, .. } = *problem;

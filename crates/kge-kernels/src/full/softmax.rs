@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 
 use pulp::{Simd, WithSimd};
 
-use super::{Block, Cut, FullStep, Gradients, Packs, Problem, tile_biases};
+use super::{Block, Cut, FullStep, Gradients, Packs, Problem, Weights, tile_biases};
 use crate::{
     Pool, Similarity,
     math::{exp, exp_negative, ln},
@@ -69,7 +69,14 @@ impl FullStep {
             scale(block.scores, scales, spread);
         };
         let hit_weight = |query| -weight * (1.0 - smoothing) / labels.of(query).len() as f32;
-        self.pull(pool, similarity, problem, cut, !cut.keep, &weigh, &hit_weight, gradients);
+        self.pull(
+            pool,
+            similarity,
+            (problem, cut),
+            !cut.keep,
+            Weights { weigh: &weigh, hit_weight: &hit_weight },
+            gradients,
+        );
         self.maxima = scales;
         self.losses.iter().sum::<f64>() * f64::from(weight)
     }
