@@ -20,6 +20,19 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + tail
 }
 
+/// The sum of `of` each value.
+pub(super) fn sum(row: &[f32], of: impl Fn(f32) -> f32) -> f32 {
+    let mut lanes = [0.0_f32; 8];
+    let heads = row.chunks_exact(8);
+    let tail: f32 = heads.remainder().iter().map(|&value| of(value)).sum();
+    for head in heads {
+        for lane in 0..8 {
+            lanes[lane] += of(head[lane]);
+        }
+    }
+    lanes.iter().sum::<f32>() + tail
+}
+
 /// `to += factor * from`.
 pub(super) fn add_scaled(to: &mut [f32], factor: f32, from: &[f32]) {
     for (to, from) in to.iter_mut().zip(from) {

@@ -1,6 +1,6 @@
 //! Parts of small networks: activation, normalisation by layer, convolution.
 
-use super::elementwise::{add_scaled, dot};
+use super::elementwise::{add_scaled, dot, sum};
 use super::{Operation, Row};
 
 struct Relu;
@@ -27,8 +27,8 @@ const EPSILON: f32 = 1e-5;
 /// The mean, and one over the standard deviation.
 fn moments(row: &[f32]) -> (f32, f32) {
     let count = row.len() as f32;
-    let mean = row.iter().sum::<f32>() / count;
-    let variance = row.iter().map(|value| (value - mean) * (value - mean)).sum::<f32>() / count;
+    let mean = sum(row, |value| value) / count;
+    let variance = sum(row, |value| (value - mean) * (value - mean)) / count;
     (mean, 1.0 / (variance + EPSILON).sqrt())
 }
 
@@ -45,7 +45,7 @@ impl Operation<1> for LayerNormalise {
     fn backward(&self, _: usize, [a]: [&[f32]; 1], y: &[f32], d_y: &[f32], d_a: &mut [f32]) {
         let (_, inverse) = moments(a);
         let count = y.len() as f32;
-        let (mean, along) = (d_y.iter().sum::<f32>() / count, dot(y, d_y) / count);
+        let (mean, along) = (sum(d_y, |value| value) / count, dot(y, d_y) / count);
         for ((d_a, d_y), y) in d_a.iter_mut().zip(d_y).zip(y) {
             *d_a += inverse * (d_y - mean - along * y);
         }

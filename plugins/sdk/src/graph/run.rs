@@ -57,21 +57,7 @@ pub(crate) fn reverse(
     run.forward(Axis::Relation, 0..run.relations());
     for chunk in run.chunks() {
         run.forward(Axis::Batch, chunk.clone());
-        for (node, gradient) in nodes.iter().zip(&mut run.gradients) {
-            if node.axis == Axis::Batch && matches!(node.kind, Kind::Computed { .. }) {
-                gradient.clear();
-                gradient.resize(chunk.len() * node.width, 0.0);
-            }
-        }
-        let mut gradient = take(&mut run.gradients[output.node]);
-        let mut seed = run.inputs.rows_mut(&mut gradient, output, Axis::Batch, &chunk);
-        let from = d_output[chunk.start * output.width..].chunks_exact(output.width.max(1));
-        for (row, from) in (0..chunk.len()).zip(from) {
-            for (to, from) in seed.row(row).iter_mut().zip(from) {
-                *to += from;
-            }
-        }
-        run.gradients[output.node] = gradient;
+        run.seed(output, &chunk, d_output);
         run.backward(Axis::Batch, chunk, &reachable);
     }
     run.backward(Axis::Relation, 0..run.relations(), &reachable);
@@ -235,6 +221,28 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Gradients of the chunk: that of the output, and zeros for what it is made of.
+    fn seed(&mut self, output: View, chunk: &Range<usize>, d_output: &[f32]) {
+        let d_output = &d_output[chunk.start * output.width..chunk.end * output.width];
+        for (node, gradient) in self.inputs.nodes.iter().zip(&mut self.gradients) {
+            if node.axis == Axis::Batch && matches!(node.kind, Kind::Computed { .. }) {
+                gradient.clear();
+                gradient.resize(chunk.len() * node.width, 0.0);
+            }
+        }
+        let mut gradient = take(&mut self.gradients[output.node]);
+        if gradient.len() == d_output.len() && self.inputs.nodes[output.node].axis == Axis::Batch {
+            gradient.copy_from_slice(d_output);
+        } else {
+            let mut seed = self.inputs.rows_mut(&mut gradient, output, Axis::Batch, chunk);
+            let rows = d_output.chunks_exact(output.width.max(1));
+            for (row, from) in (0..chunk.len()).zip(rows) {
+                seed.row(row).iter_mut().zip(from).for_each(|(to, from)| *to += from);
+            }
+        }
+        self.gradients[output.node] = gradient;
+    }
+
     fn backward(&mut self, axis: Axis, chunk: Range<usize>, reachable: &[bool]) {
         let all = self.inputs.nodes;
         for (at, node) in all.iter().enumerate().rev() {
@@ -266,8 +274,8 @@ impl<'a> Run<'a> {
     /// The inputs' gradients in the order of the batch's lists.
     fn collect(self) -> Gradients {
         let Inputs { nodes, batch, .. } = self.inputs;
-        let mut all = Gradients::default();
-        all.shared = batch.shared.iter().map(|_| Vec::new()).collect();
+        let shared = batch.shared.iter().map(|_| Vec::new()).collect();
+        let mut all = Gradients { shared, ..Gradients::default() };
         let add = |sum: &mut Vec<f32>, gradient: Vec<f32>| match sum.is_empty() {
             true => *sum = gradient,
             false => sum.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value),
