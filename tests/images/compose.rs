@@ -17,13 +17,14 @@ const SERVICES: [&str; 3] = ["web", "worker", "redis"];
 
 /// What may lie in an image beside the programs in the Nix store, and what Docker adds.
 const FILES: [&str; 4] = ["etc/passwd", "etc/group", "etc/ssl/certs/ca-bundle.crt", "share/"];
-const OF_DOCKER: [&str; 8] = [
+const OF_DOCKER: [&str; 9] = [
     ".dockerenv",
     "dev/",
     "etc/hostname",
     "etc/hosts",
     "etc/mtab",
     "etc/resolv.conf",
+    "run/",
     "proc/",
     "sys/",
 ];

@@ -17,11 +17,11 @@ pub(crate) fn docker(arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// Standard error of a command that fails.
+/// What a command says that fails; what the container engine says comes on standard output.
 pub(crate) fn docker_fails(arguments: &[&str]) -> String {
     let output = run(arguments);
     assert!(!output.status.success(), "docker {arguments:?} succeeded");
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
 
 /// The effective UID and GID of a process of this machine, by its folder in /proc.

@@ -26,7 +26,7 @@ fn the_main_job_survives_a_worker_redis_and_the_project() {
     let dataset = project.upload("fb15k-237");
     assert_eq!(project.get(&format!("/datasets/{dataset}"))["dataset"]["triples"], 310_116);
     let task = project.train(dataset, 32, 2);
-    let started = project.until(task, MINUTE, |task| !task["progress"].is_null());
+    let started = project.until(task, MINUTE, |task| !task["progress"]["current_steps"].is_null());
     let first = project.worker_container(&started["worker"]);
     docker(&["kill", "--signal", "KILL", &first]);
     eprintln!("killed {first} while it was {}", started["progress"]);
@@ -105,6 +105,26 @@ fn a_group_may_write_when_asked() {
 fn an_open_server_without_a_key_does_not_start() {
     let said = docker_fails(&["run", "--rm", &compose::image("web")]);
     assert!(said.contains("is open to other machines, and there is no key"), "{said}");
+}
+
+/// Compose v2 refuses a file that says a key twice; 1.29, which runs here, takes the last.
+#[test]
+fn no_key_is_said_twice() {
+    let repository = compose::repository();
+    for file in ["compose.yaml", "compose.dev.yaml", ".env"] {
+        let text = std::fs::read_to_string(repository.join(file)).unwrap();
+        // The keys that stand above a line, by their indent, and the line's own.
+        let mut above: Vec<(usize, &str)> = Vec::new();
+        let mut seen = std::collections::BTreeSet::new();
+        for line in text.lines().filter(|line| !line.trim_start().starts_with(['#', '-', '['])) {
+            let indent = line.len() - line.trim_start().len();
+            let Some((key, _)) = line.split_once([':', '=']) else { continue };
+            above.retain(|&(outer, _)| outer < indent);
+            above.push((indent, key.trim()));
+            let path: Vec<_> = above.iter().map(|&(_, key)| key).collect();
+            assert!(seen.insert(path.join(".")), "{file}: {} twice", path.join("."));
+        }
+    }
 }
 
 /// Runs the server until it is healthy; UID and GID of its process.
