@@ -19,6 +19,16 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// Something else needs it.
+    #[error("{what} \"{name}\" is in use: {by} needs it; delete that first")]
+    InUse {
+        /// `plugin`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// What needs it: `model 7`.
+        by: String,
+    },
     /// What was given does not fit.
     #[error("{what}: {reason}")]
     Invalid {

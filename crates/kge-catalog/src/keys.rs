@@ -26,13 +26,15 @@ pub enum Scope {
     Write,
     /// Starting and stopping tasks.
     Train,
+    /// Adding and deleting plugins.
+    Plugins,
     /// Everything.
     Admin,
 }
 
 impl Scope {
     /// All of them, weakest first.
-    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Train, Self::Admin];
+    pub const ALL: [Self; 5] = [Self::Read, Self::Write, Self::Train, Self::Plugins, Self::Admin];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -40,6 +42,7 @@ impl Scope {
             Self::Read => "read",
             Self::Write => "write",
             Self::Train => "train",
+            Self::Plugins => "plugins",
             Self::Admin => "admin",
         }
     }

@@ -129,12 +129,20 @@ impl Catalog {
         self.checked(object, bytes, sha256).await
     }
 
-    /// Deletes a plugin by hash, `name@version`, or name. Models that need it stop answering.
+    /// Deletes a plugin by hash, `name@version`, or name. A model that is published meanwhile may
+    /// still need it; it says so when it is asked.
     ///
     /// # Errors
-    /// If there is no such plugin.
+    /// If there is no such plugin, or a model needs it.
     pub async fn delete_plugin(&self, reference: &str) -> Result<()> {
         let record = self.plugin(reference).await?;
+        for dataset in self.datasets().await? {
+            let models = self.models(dataset.id).await?;
+            if let Some(model) = models.iter().find(|m| m.plugin.sha256 == record.sha256) {
+                let by = format!("model {}", model.id);
+                return Err(Error::InUse { what: "plugin", name: record.name, by });
+            }
+        }
         self.store.delete(&layout::plugin_record(&record.sha256)).await?;
         Ok(self.store.delete(&layout::plugin_component(&record.sha256)).await?)
     }

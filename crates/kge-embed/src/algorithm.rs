@@ -25,6 +25,10 @@ pub struct Algorithm {
     pub regime: Regime,
     /// The loss.
     pub loss: Loss,
+    /// The share of a query's label that is spread over all entities; only where every entity is
+    /// a candidate.
+    #[serde(default)]
+    pub label_smoothing: f32,
     /// How gradients become steps.
     pub optimiser: Optimiser,
     /// A penalty on the rows of each query.
@@ -33,7 +37,8 @@ pub struct Algorithm {
     /// How rows start, where the model's own way is not wanted.
     #[serde(default)]
     pub initialiser: Option<Initialiser>,
-    /// Triples a step; each is asked in both directions.
+    /// Triples a step; each is asked in both directions. With `kvsall` a step holds twice as many
+    /// distinct questions.
     pub batch: usize,
     /// Passes over the training split.
     pub epochs: usize,
@@ -52,6 +57,10 @@ pub enum Regime {
     /// Every entity is a candidate (Lacroix et al. 2018).
     #[serde(rename = "1vsall")]
     OneVsAll,
+    /// Every entity is a candidate, and each distinct question is asked once with all its answers
+    /// (Dettmers et al. 2018).
+    #[serde(rename = "kvsall")]
+    KvsAll,
     /// Candidates are drawn uniformly; a chunk of triples shares them.
     NegativeSampling {
         /// Negatives a side.
@@ -67,10 +76,23 @@ pub enum Regime {
 pub enum Loss {
     /// Cross-entropy of the softmax over the candidates.
     Softmax,
+    /// Binary cross-entropy of each candidate by itself, summed (Dettmers et al. 2018).
+    BinaryCrossEntropy,
     /// `max(0, margin - positive + negative)`, averaged over negatives (Bordes et al. 2013).
     MarginRanking {
         /// The margin.
         margin: f32,
+    },
+    /// `softplus(-positive)`, and `softplus(negative)` averaged over negatives
+    /// (Trouillon et al. 2016).
+    Logistic,
+    /// As logistic with a margin on both, where harder negatives weigh more: by a softmax of their
+    /// scores (Sun et al. 2019, RotatE).
+    SelfAdversarial {
+        /// The margin.
+        margin: f32,
+        /// How much more; 0 is the plain mean.
+        temperature: f32,
     },
 }
 
@@ -78,6 +100,17 @@ pub enum Loss {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Optimiser {
+    /// Plain gradient descent.
+    Sgd {
+        /// The step's length.
+        learning_rate: f32,
+    },
+    /// Adagrad with one sum of squares a row: less memory, for very large graphs
+    /// (Lerer et al. 2019).
+    RowAdagrad {
+        /// The step's length.
+        learning_rate: f32,
+    },
     /// Duchi et al. 2011.
     Adagrad {
         /// The step's length.

@@ -7,18 +7,21 @@
 use std::sync::{Mutex, PoisonError};
 
 use kge_graph::{Answers, Graph, Split, Triple};
-use kge_kernels::{Pool, rank::standing};
-use kge_model::{Embeddings, ScoringModel};
+use kge_kernels::{
+    Pool,
+    rank::{Ranker, Standing},
+};
+use kge_model::{Embeddings, ScoringModel, Session, project};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Control, Error, Result,
-    queries::{Given, Query},
+    queries::{CHUNK, Given, Query, lock},
     validate::supported,
 };
 
-/// Bytes of scores that one thread holds.
-const SCORE_BYTES: usize = 32 << 20;
+/// Queries that one thread ranks together, so that a tile of entities is packed once for all.
+const BLOCK: usize = 960;
 
 /// Metrics of a split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,7 +112,7 @@ pub(crate) fn evaluate_with(
         return Err(Error::NoTriples(split));
     }
     let answers = Answers::of(graph);
-    let ranker = Ranker { pool, model, embeddings, control };
+    let ranker = Ranking { pool, model, embeddings, control };
     let tail = ranker.ranks(triples, &Query::tail, &|t| answers.tails(t.head, t.relation))?;
     let head = ranker
         .ranks(triples, &|t| Query::head(t, reciprocal), &|t| answers.heads(t.relation, t.tail))?;
@@ -121,14 +124,17 @@ pub(crate) fn evaluate_with(
     })
 }
 
-struct Ranker<'a> {
+struct Ranking<'a> {
     pool: &'a Pool,
     model: &'a dyn ScoringModel,
     embeddings: &'a Embeddings,
     control: &'a Control<'a>,
 }
 
-impl Ranker<'_> {
+/// A thread's session and buffers.
+type Thread<'a> = Mutex<(Box<dyn Session + 'a>, Block)>;
+
+impl Ranking<'_> {
     /// The rank of each triple's target, all queries of one direction.
     fn ranks<'k>(
         &self,
@@ -136,39 +142,99 @@ impl Ranker<'_> {
         query: &(dyn Fn(Triple) -> Query + Sync),
         known: &(dyn Fn(Triple) -> &'k [u32] + Sync),
     ) -> Result<Vec<f64>> {
-        let entities = self.embeddings.entity_count();
-        let block = (SCORE_BYTES / size_of::<f32>() / entities.max(1)).clamp(8, 64);
         let layout = self.model.layout();
-        let threads: Vec<_> = (0..self.pool.threads())
-            .map(|_| Ok(Mutex::new((self.model.session()?, Block::default()))))
+        let threads: Vec<Thread<'_>> = (0..self.pool.threads())
+            .map(|_| Ok(Mutex::new((self.model.session_of(self.embeddings)?, Block::default()))))
             .collect::<Result<_>>()?;
+        if !layout.projects_candidates {
+            return self.ranks_among(&threads, &self.embeddings.entities, triples, query, known);
+        }
+        // All entities are projected once a relation, not once a query.
+        let relation = |place: &u32| query(triples[*place as usize]).relation;
+        let mut order: Vec<u32> = (0..triples.len() as u32).collect();
+        order.sort_by_key(relation);
+        let (mut ranks, mut candidates) = (vec![0.0; triples.len()], Vec::new());
+        for group in order.chunk_by(|a, b| relation(a) == relation(b)) {
+            let triples: Vec<_> = group.iter().map(|&place| triples[place as usize]).collect();
+            self.project(&threads, query(triples[0]), &mut candidates)?;
+            let own = self.ranks_among(&threads, &candidates, &triples, query, known)?;
+            for (&place, rank) in group.iter().zip(own) {
+                ranks[place as usize] = rank;
+            }
+        }
+        Ok(ranks)
+    }
+
+    /// Every entity as a candidate of one query, `[entities, query_width]`.
+    fn project(&self, threads: &[Thread<'_>], query: Query, out: &mut Vec<f32>) -> Result<()> {
+        let (layout, embeddings) = (self.model.layout(), self.embeddings);
+        let (width, failure) = (layout.query_width, Mutex::new(None));
+        out.resize(embeddings.entity_count() * width, 0.0);
+        self.pool.chunks(out, CHUNK * width, |index, out, thread| {
+            let mut own = lock(&threads[thread]);
+            let (session, buffers) = &mut *own;
+            let entities = &embeddings.entities[index * CHUNK * layout.entity_width..];
+            let entities = &entities[..out.len() / width * layout.entity_width];
+            let relation = embeddings.relation(query.relation);
+            let answer = &mut buffers.answer;
+            let direction = query.direction;
+            match project(&mut **session, layout, direction, relation, entities, answer) {
+                Ok(()) => out.copy_from_slice(answer),
+                Err(error) => _ = lock(&failure).get_or_insert(error),
+            }
+        });
+        self.control.go_on()?;
+        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// As [`ranks`](Self::ranks), among these candidate rows.
+    fn ranks_among<'k>(
+        &self,
+        threads: &[Thread<'_>],
+        candidates: &[f32],
+        triples: &[Triple],
+        query: &(dyn Fn(Triple) -> Query + Sync),
+        known: &(dyn Fn(Triple) -> &'k [u32] + Sync),
+    ) -> Result<Vec<f64>> {
+        let layout = self.model.layout();
         let failure = Mutex::new(None);
         let mut ranks = vec![0.0; triples.len()];
+        // No more than what keeps every thread busy.
+        let block = BLOCK.min(triples.len().div_ceil(threads.len()));
         self.pool.chunks(&mut ranks, block, |index, ranks, thread| {
             if self.control.go_on().is_err() {
                 return;
             }
             let triples = &triples[index * block..][..ranks.len()];
-            let mut own = threads[thread].lock().unwrap_or_else(PoisonError::into_inner);
+            let mut own = lock(&threads[thread]);
             let (session, buffers) = &mut *own;
-            buffers.queries.clear();
-            buffers.queries.extend(triples.iter().map(|&triple| query(triple)));
-            buffers.given.gather(self.embeddings, &buffers.queries);
-            if let Err(error) = session.query(&buffers.given.batch(), &mut buffers.rows) {
-                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                return;
+            buffers.rows.clear();
+            for triples in triples.chunks(CHUNK) {
+                buffers.queries.clear();
+                buffers.queries.extend(triples.iter().map(|&triple| query(triple)));
+                buffers.given.gather(self.embeddings, &buffers.queries);
+                if let Err(error) = session.query(&buffers.given.batch(), &mut buffers.answer) {
+                    lock(&failure).get_or_insert(error);
+                    return;
+                }
+                buffers.rows.extend_from_slice(&buffers.answer);
             }
-            buffers.scores.resize(triples.len() * entities, 0.0);
-            layout.similarity.scores(
-                &buffers.rows,
-                &self.embeddings.entities,
-                layout.query_width,
-                &mut buffers.scores,
+            buffers.targets.clear();
+            buffers.targets.extend(triples.iter().map(|&triple| query(triple).target));
+            buffers.standings.resize(triples.len(), Standing::default());
+            buffers.ranker.standings(
+                layout.similarity,
+                (&buffers.rows, candidates, layout.query_width),
+                &self.embeddings.biases,
+                &buffers.targets,
+                |index| known(triples[index]),
+                &mut buffers.standings,
             );
-            let scores = buffers.scores.chunks_exact(entities);
-            let each = ranks.iter_mut().zip(triples).zip(&buffers.queries).zip(scores);
-            for (((rank, &triple), query), scores) in each {
-                *rank = standing(scores, query.target as usize, known(triple)).rank();
+            for (rank, standing) in ranks.iter_mut().zip(&buffers.standings) {
+                *rank = standing.rank();
             }
         });
         self.control.go_on()?;
@@ -184,6 +250,9 @@ impl Ranker<'_> {
 struct Block {
     queries: Vec<Query>,
     given: Given,
+    answer: Vec<f32>,
     rows: Vec<f32>,
-    scores: Vec<f32>,
+    targets: Vec<u32>,
+    standings: Vec<Standing>,
+    ranker: Ranker,
 }

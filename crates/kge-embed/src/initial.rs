@@ -8,18 +8,19 @@ use crate::random::{Purpose, Stream};
 /// Rows that share one random stream.
 const BLOCK: usize = 1024;
 
-/// `[count, width]` rows as the initialiser and the constraint say.
+/// `[count, width]` rows as the initialiser and the constraint say; `table` is their number among
+/// those of one purpose.
 pub(crate) fn rows(
     pool: &Pool,
     seed: u64,
-    purpose: Purpose,
+    (purpose, table): (Purpose, u64),
     (count, width): (usize, usize),
     initialiser: Initialiser,
     constraint: Constraint,
 ) -> Vec<f32> {
     let mut rows = vec![0.0; count * width];
     pool.chunks(&mut rows, (BLOCK * width).max(1), |block, rows, _| {
-        let mut stream = Stream::new(seed, purpose, block as u64, 0);
+        let mut stream = Stream::new(seed, purpose, block as u64, table);
         match initialiser {
             Initialiser::Zeros => {}
             Initialiser::Normal { deviation } => {

@@ -6,22 +6,23 @@
 //! HTTP and no unsafe.
 //!
 //! A step is the same in every regime: the model turns anchors and relations into query rows
-//! (`queries`), a regime compares them with candidates and gives their gradients (`full`,
+//! (`queries`), a regime compares them with candidates and gives their gradients (`against_all`,
 //! `sampled`), the model pulls those back, and what belongs to one row is summed in a fixed
 //! order before the optimiser moves it (`contributions`, `parameters`).
 
 #![forbid(unsafe_code)]
 
+mod against_all;
 mod algorithm;
 mod contributions;
 mod control;
 mod error;
 mod evaluate;
-mod full;
 mod initial;
 mod parameters;
 mod presets;
 mod queries;
+mod questions;
 mod random;
 mod sampled;
 mod train;

@@ -19,6 +19,8 @@ pub(crate) struct Parameters {
     pub(crate) embeddings: Embeddings,
     entity_state: Vec<f32>,
     relation_state: Vec<f32>,
+    bias_state: Vec<f32>,
+    shared_state: Vec<Vec<f32>>,
     steps: u64,
     relations: Contributions,
     places: Vec<(usize, usize)>,
@@ -35,6 +37,10 @@ pub(crate) struct Mover {
 impl Mover {
     pub(crate) fn apply(&self, row: &mut [f32], gradient: &[f32], state: &mut [f32]) {
         match self.optimiser {
+            Optimiser::Sgd { learning_rate } => optimise::sgd(row, gradient, learning_rate),
+            Optimiser::RowAdagrad { learning_rate } => {
+                optimise::row_adagrad(row, gradient, &mut state[0], learning_rate);
+            }
             Optimiser::Adagrad { learning_rate } => {
                 optimise::adagrad(row, gradient, state, learning_rate);
             }
@@ -57,8 +63,16 @@ impl Parameters {
     ) -> Self {
         let rows = |purpose, shape, own, constraint| {
             let initialiser = algorithm.initialiser.unwrap_or(own);
-            initial::rows(pool, algorithm.seed, purpose, shape, initialiser, constraint)
+            initial::rows(pool, algorithm.seed, (purpose, 0), shape, initialiser, constraint)
         };
+        // An initialiser that is asked for is meant for rows: a network would not start from it.
+        let shared = layout.shared.iter().zip(0..).map(|(tensor, table)| {
+            let shape = (1, tensor.shape.iter().product());
+            let purpose = (Purpose::SharedTensors, table);
+            let (initialiser, constraint) = (tensor.initialiser, Constraint::None);
+            initial::rows(pool, algorithm.seed, purpose, shape, initialiser, constraint)
+        });
+        let shared: Vec<_> = shared.collect();
         let embeddings = Embeddings {
             entities: rows(
                 Purpose::EntityRows,
@@ -72,14 +86,17 @@ impl Parameters {
                 layout.relation_initialiser,
                 layout.relation_constraint,
             ),
-            shared: Vec::new(),
+            biases: vec![0.0; if layout.bias { entities } else { 0 }],
+            shared,
             entity_width: layout.entity_width,
             relation_width: layout.relation_width,
         };
-        let floats = state_floats(algorithm.optimiser);
+        let state = |rows, width| vec![0.0; rows * state_width(algorithm.optimiser, width)];
         Self {
-            entity_state: vec![0.0; embeddings.entities.len() * floats],
-            relation_state: vec![0.0; embeddings.relations.len() * floats],
+            shared_state: (embeddings.shared.iter()).map(|tensor| state(1, tensor.len())).collect(),
+            entity_state: state(entities, layout.entity_width),
+            bias_state: state(if layout.bias { entities } else { 0 }, 1),
+            relation_state: state(relation_rows, layout.relation_width),
             embeddings,
             steps: 0,
             relations: Contributions::default(),
@@ -97,6 +114,22 @@ impl Parameters {
         }
     }
 
+    /// Moves every entity row by its gradient, `[entities, width]`.
+    pub(crate) fn move_all_entities(&mut self, pool: &Pool, mover: Mover, gradients: &[f32]) {
+        const BLOCK: usize = 64;
+        let width = self.embeddings.entity_width;
+        let state_width = state_width(mover.optimiser, width);
+        let rows = (&mut self.embeddings.entities[..], width);
+        pool.blocks(rows, (&mut self.entity_state, state_width), BLOCK, |block, rows, states| {
+            let gradients = &gradients[block * BLOCK * width..][..rows.len()];
+            let rows = rows.chunks_exact_mut(width).zip(gradients.chunks_exact(width));
+            for (index, (row, gradient)) in rows.enumerate() {
+                let state = &mut states[index * state_width..][..state_width];
+                mover.apply(row, gradient, state);
+            }
+        });
+    }
+
     /// Moves the entity rows `ids`; `gradient(index, row, out)` writes the gradient of the row
     /// `ids[index]` into `out`, which is zero before.
     pub(crate) fn move_entities(
@@ -107,7 +140,7 @@ impl Parameters {
         gradient: impl Fn(usize, &[f32], &mut [f32]) + Sync,
     ) {
         let width = self.embeddings.entity_width;
-        let state_width = width * state_floats(mover.optimiser);
+        let state_width = state_width(mover.optimiser, width);
         pool.rows(
             ids,
             (&mut self.embeddings.entities, width),
@@ -121,15 +154,47 @@ impl Parameters {
         );
     }
 
-    /// Moves the relation rows of a batch by what the scoring model gave back and the penalty.
+    /// Moves the biases of the entities `ids`; `gradient(index)` is that of `ids[index]`. Nothing
+    /// happens where the model has none.
+    pub(crate) fn move_biases(
+        &mut self,
+        pool: &Pool,
+        mover: Mover,
+        ids: &[u32],
+        gradient: impl Fn(usize) -> f32 + Sync,
+    ) {
+        if self.embeddings.biases.is_empty() {
+            return;
+        }
+        let mover = Mover { constraint: Constraint::None, ..mover };
+        let state_width = state_width(mover.optimiser, 1);
+        pool.rows(
+            ids,
+            (&mut self.embeddings.biases, 1),
+            (&mut self.bias_state, state_width),
+            |index, bias, state, _| mover.apply(bias, &[gradient(index)], state),
+        );
+    }
+
+    /// Moves the shared tensors by their gradients.
+    pub(crate) fn move_shared(&mut self, mover: Mover, gradients: &[Vec<f32>]) {
+        let mover = Mover { constraint: Constraint::None, ..mover };
+        let tensors = self.embeddings.shared.iter_mut().zip(&mut self.shared_state);
+        for ((tensor, state), gradient) in tensors.zip(gradients) {
+            mover.apply(tensor, gradient, state);
+        }
+    }
+
+    /// Moves the relation rows of a batch by what the scoring model gave back, for queries and for
+    /// `projections`, and the penalty.
     pub(crate) fn move_relations(
         &mut self,
         pool: &Pool,
         mover: Mover,
         layout: &Layout,
         penalty: Penalty,
-        rows: &QueryRows<'_>,
-        queries: &[Query],
+        (rows, queries): (&QueryRows<'_>, &[Query]),
+        projections: &[(u32, &[f32])],
     ) {
         self.places.clear();
         self.relations.clear();
@@ -139,6 +204,9 @@ impl Parameters {
             self.relations.push(relation, self.places.len() as u32);
             self.places.push((chunk, place));
         }
+        for (index, &(relation, _)) in projections.iter().enumerate() {
+            self.relations.push(relation, (self.places.len() + index) as u32);
+        }
         self.relations.group();
         let width = self.embeddings.relation_width;
         let mover = Mover { constraint: layout.relation_constraint, ..mover };
@@ -146,12 +214,15 @@ impl Parameters {
         pool.rows(
             relations.rows(),
             (&mut self.embeddings.relations, width),
-            (&mut self.relation_state, width * state_floats(mover.optimiser)),
+            (&mut self.relation_state, state_width(mover.optimiser, width)),
             |index, row, state, _| {
                 with_scratch(width, |gradient| {
                     for source in relations.sources(index) {
-                        let (chunk, place) = places[source];
-                        kge_kernels::row::add(gradient, rows.relation_gradient(chunk, place));
+                        let own = match places.get(source) {
+                            Some(&(chunk, place)) => rows.relation_gradient(chunk, place),
+                            None => projections[source - places.len()].1,
+                        };
+                        kge_kernels::row::add(gradient, own);
                     }
                     penalty.add(gradient, row, uses[relations.rows()[index] as usize]);
                     mover.apply(row, gradient, state);
@@ -196,10 +267,13 @@ impl Penalty {
     }
 }
 
-fn state_floats(optimiser: Optimiser) -> usize {
+/// Floats of optimiser state beside a row.
+fn state_width(optimiser: Optimiser, width: usize) -> usize {
     match optimiser {
-        Optimiser::Adagrad { .. } => 1,
-        Optimiser::Adam { .. } => 2,
+        Optimiser::Sgd { .. } => 0,
+        Optimiser::RowAdagrad { .. } => 1,
+        Optimiser::Adagrad { .. } => width,
+        Optimiser::Adam { .. } => 2 * width,
     }
 }
 

@@ -23,6 +23,7 @@ pub fn preset(name: &str) -> Option<Algorithm> {
         reciprocal: true,
         regime: Regime::OneVsAll,
         loss: Loss::Softmax,
+        label_smoothing: 0.0,
         optimiser: Optimiser::Adagrad { learning_rate: 0.1 },
         regulariser: Some(Regulariser::N3 { weight }),
         initialiser: Some(Initialiser::Normal { deviation: 1e-3 }),
@@ -51,6 +52,7 @@ impl Algorithm {
             reciprocal: false,
             regime: Regime::NegativeSampling { negatives: 64, chunk: 64 },
             loss: Loss::MarginRanking { margin },
+            label_smoothing: 0.0,
             optimiser: Optimiser::Adagrad { learning_rate: 0.1 },
             regulariser: None,
             initialiser: None,
@@ -84,7 +86,17 @@ mod tests {
             ),
             (
                 Algorithm { regime: Regime::OneVsAll, ..transe.clone() },
-                "loss: 1vsall takes softmax; margin_ranking needs negative_sampling",
+                "loss: 1vsall and kvsall take softmax or binary_cross_entropy; this one needs \
+                 negative_sampling",
+            ),
+            (
+                Algorithm { label_smoothing: 0.1, ..transe.clone() },
+                "label_smoothing: needs 1vsall or kvsall",
+            ),
+            (
+                Algorithm { loss: Loss::BinaryCrossEntropy, ..transe.clone() },
+                "loss: negative_sampling takes softmax, margin_ranking, logistic or \
+                 self_adversarial; binary_cross_entropy needs 1vsall or kvsall",
             ),
             (
                 Algorithm { optimiser: Optimiser::Adam { learning_rate: -1.0 }, ..transe },

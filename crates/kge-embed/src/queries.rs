@@ -3,7 +3,7 @@
 //! A chunk holds queries of one direction and each of its relation rows once. Chunks have a fixed
 //! size and any thread's session may answer any chunk: plugins are pure, so the bytes are the same.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kge_graph::Triple;
 use kge_kernels::Pool;
@@ -13,6 +13,9 @@ use crate::Result;
 
 /// Queries that go to the scoring model in one call.
 pub(crate) const CHUNK: usize = 256;
+
+/// Floats of a shared tensor that are summed at a time.
+const PART: usize = 4096;
 
 /// One question, and its true answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +68,8 @@ pub(crate) struct QueryRows<'m> {
     chunks: Vec<Chunk>,
     used: usize,
     widths: Widths,
+    /// The gradients of the shared tensors, if the model has any.
+    d_shared: Vec<Vec<f32>>,
 }
 
 #[derive(Clone, Copy)]
@@ -110,6 +115,7 @@ impl<'m> QueryRows<'m> {
                 relation: layout.relation_width,
                 query: layout.query_width,
             },
+            d_shared: vec![Vec::new(); layout.shared.len()],
         })
     }
 
@@ -122,11 +128,12 @@ impl<'m> QueryRows<'m> {
         out: &mut Vec<f32>,
     ) -> Result<()> {
         self.cut(queries);
+        self.share(pool, embeddings)?;
         let sessions = &self.sessions;
         pool.chunks(&mut self.chunks[..self.used], 1, |_, chunk, thread| {
             let chunk = &mut chunk[0];
             chunk.given.gather(embeddings, &queries[chunk.start..][..chunk.length]);
-            let mut session = sessions[thread].lock().unwrap_or_else(PoisonError::into_inner);
+            let mut session = lock(&sessions[thread]);
             chunk.outcome = session.query(&chunk.given.batch(), &mut chunk.rows);
         });
         self.outcome()?;
@@ -142,11 +149,51 @@ impl<'m> QueryRows<'m> {
         pool.chunks(&mut self.chunks[..self.used], 1, |_, chunk, thread| {
             let chunk = &mut chunk[0];
             let d_rows = &d_queries[chunk.start * width..][..chunk.length * width];
-            let mut session = sessions[thread].lock().unwrap_or_else(PoisonError::into_inner);
+            let mut session = lock(&sessions[thread]);
             let given = chunk.given.batch();
             chunk.outcome = session.query_vjp(&given, d_rows, &mut chunk.gradient);
         });
-        self.outcome()
+        self.outcome()?;
+        for (tensor, sum) in self.d_shared.iter_mut().enumerate() {
+            let chunks = &self.chunks[..self.used];
+            sum.clear();
+            sum.resize(chunks.first().map_or(0, |c| c.gradient.shared[tensor].len()), 0.0);
+            pool.chunks(sum, PART, |index, sum, _| {
+                for chunk in chunks {
+                    let part = &chunk.gradient.shared[tensor][index * PART..][..sum.len()];
+                    kge_kernels::row::add(sum, part);
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// The session of one thread.
+    pub(crate) fn session(&self, thread: usize) -> MutexGuard<'_, Box<dyn Session + 'm>> {
+        lock(&self.sessions[thread])
+    }
+
+    /// The gradients of the shared tensors.
+    pub(crate) fn shared_gradients(&self) -> &[Vec<f32>] {
+        &self.d_shared
+    }
+
+    /// Hands the shared tensors to every session.
+    fn share(&self, pool: &Pool, embeddings: &Embeddings) -> Result<()> {
+        if embeddings.shared.is_empty() {
+            return Ok(());
+        }
+        let failure = Mutex::new(None);
+        pool.run(self.sessions.len(), &|session, _| {
+            let mut session = lock(&self.sessions[session]);
+            if let Err(error) = session.set_shared(&embeddings.shared) {
+                lock(&failure).get_or_insert(error);
+            }
+        });
+        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
     }
 
     /// The gradient of one query's anchor row.
@@ -196,6 +243,11 @@ impl<'m> QueryRows<'m> {
         }
         Ok(())
     }
+}
+
+/// A panic in a block is carried to the caller by the pool; what is locked stays whole.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Chunk {

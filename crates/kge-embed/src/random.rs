@@ -16,6 +16,7 @@ pub(crate) enum Purpose {
     RelationRows = 2,
     Order = 3,
     Negatives = 4,
+    SharedTensors = 5,
 }
 
 /// One stream of random values.

@@ -1,14 +1,16 @@
 //! Negative sampling: a chunk of queries of one direction shares its negatives, drawn uniformly.
 //!
-//! Scores of a chunk are one small product `[chunk, width] x [width, negatives]`. A negative that
-//! is a query's own target does not count for that query.
+//! Scores of a chunk are one small block. A negative that is a query's own target does not count
+//! for that query. Where a model projects candidates by the relation, a chunk holds queries of one
+//! relation, so that its candidates are projected once.
 
 use kge_kernels::{
-    Pool, Similarity,
-    math::{exp, ln},
+    Pool,
+    loss::SampledLoss,
+    negatives::{Gradients, NegativesStep, Problem},
     row,
 };
-use kge_model::{Embeddings, Layout};
+use kge_model::{Embeddings, Layout, QueryBatch, QueryGradient, Session};
 
 use crate::{
     Algorithm, Loss, Result,
@@ -28,18 +30,32 @@ pub(crate) struct Sampled {
 }
 
 /// Queries that share negatives.
-#[derive(Default)]
 struct Chunk {
     start: usize,
     length: usize,
-    negatives: Vec<u32>,
-    candidates: Vec<f32>,
-    scores: Vec<f32>,
+    /// The targets of its queries, then its negatives: the candidates.
+    ids: Vec<u32>,
+    /// The negatives with their places, sorted.
+    places: Vec<(u32, u32)>,
+    hits: Vec<(u32, u32)>,
+    step: NegativesStep,
+    entities: Vec<f32>,
+    biases: Vec<f32>,
     d_queries: Vec<f32>,
-    d_candidates: Vec<f32>,
-    targets: Vec<f32>,
-    d_targets: Vec<f32>,
+    d_entities: Vec<f32>,
+    d_biases: Vec<f32>,
+    projection: Projection,
     loss: f64,
+    outcome: kge_model::Result<()>,
+}
+
+/// Candidates projected by a chunk's relation.
+#[derive(Default)]
+struct Projection {
+    relation_of: Vec<u32>,
+    rows: Vec<f32>,
+    d_rows: Vec<f32>,
+    gradient: QueryGradient,
 }
 
 /// What a step draws, and where in the run it stands: that addresses the random stream.
@@ -55,224 +71,285 @@ pub(crate) struct Draw {
 
 impl Sampled {
     /// One step over a batch, all tail queries before all head queries; returns the summed loss.
+    /// For a model that projects candidates the queries are sorted first.
     pub(crate) fn step(
         &mut self,
         pool: &Pool,
         (algorithm, layout): (&Algorithm, &Layout),
         rows: &mut QueryRows<'_>,
         parameters: &mut Parameters,
-        queries: &[Query],
-        Draw { negatives, chunk, epoch, batch }: Draw,
+        queries: &mut [Query],
+        draw: Draw,
     ) -> Result<f64> {
-        let width = layout.entity_width;
         let share = 1.0 / queries.len() as f32;
+        let used = self.cut(queries, draw.chunk, layout.projects_candidates);
+        let queries = &*queries;
         rows.forward(pool, &parameters.embeddings, queries, &mut self.query_rows)?;
-        let used = self.cut(queries.len(), chunk);
-        let (query_rows, embeddings) = (&self.query_rows, &parameters.embeddings);
-        pool.chunks(&mut self.chunks[..used], 1, |index, chunk, _| {
+        let (query_rows, embeddings, sessions) = (&self.query_rows, &parameters.embeddings, &*rows);
+        pool.chunks(&mut self.chunks[..used], 1, |index, chunk, thread| {
             let chunk = &mut chunk[0];
             // A batch has fewer than 2^32 chunks.
-            let address = batch << 32 | index as u64;
-            let mut stream = Stream::new(algorithm.seed, Purpose::Negatives, epoch, address);
-            chunk.draw(&mut stream, negatives, embeddings.entity_count() as u32);
-            let queries = &queries[chunk.start..][..chunk.length];
+            let address = draw.batch << 32 | index as u64;
+            let mut stream = Stream::new(algorithm.seed, Purpose::Negatives, draw.epoch, address);
+            let width = layout.query_width;
             let query_rows = &query_rows[chunk.start * width..][..chunk.length * width];
-            chunk.compare(
-                layout.similarity,
-                algorithm.loss,
-                share,
-                embeddings,
-                queries,
-                query_rows,
-            );
+            let queries = &queries[chunk.start..][..chunk.length];
+            chunk.gather(&mut stream, draw.negatives, embeddings, queries);
+            let loss = (sampled_loss(algorithm.loss), share);
+            if layout.projects_candidates {
+                let mut session = sessions.session(thread);
+                let relation = embeddings.relation(queries[0].relation);
+                chunk.outcome = chunk.compare_projected(
+                    &mut **session,
+                    layout,
+                    relation,
+                    loss,
+                    queries,
+                    query_rows,
+                );
+            } else {
+                chunk.compare(layout, loss, query_rows);
+            }
         });
+        for chunk in &mut self.chunks[..used] {
+            std::mem::replace(&mut chunk.outcome, Ok(()))?;
+        }
         let chunks = &self.chunks[..used];
         self.d_queries.clear();
         chunks.iter().for_each(|chunk| self.d_queries.extend_from_slice(&chunk.d_queries));
         rows.backward(pool, &self.d_queries)?;
+        self.move_rows(pool, (algorithm, layout), rows, parameters, queries, used);
+        Ok(self.chunks[..used].iter().map(|chunk| chunk.loss).sum())
+    }
 
-        // Sources: anchors, then targets, then negatives by chunk.
-        let count = queries.len();
+    /// Sums what belongs to one row, in a fixed order, and moves it.
+    fn move_rows(
+        &mut self,
+        pool: &Pool,
+        (algorithm, layout): (&Algorithm, &Layout),
+        rows: &QueryRows<'_>,
+        parameters: &mut Parameters,
+        queries: &[Query],
+        used: usize,
+    ) {
+        let (width, count) = (layout.entity_width, queries.len());
+        let chunks = &self.chunks[..used];
+        // Sources: anchors, then the candidates of each chunk.
+        let stride = chunks.iter().map(|chunk| chunk.ids.len()).max().unwrap_or(0);
         self.contributions.clear();
         for (index, query) in queries.iter().enumerate() {
             self.contributions.push(query.anchor, index as u32);
-            self.contributions.push(query.target, (count + index) as u32);
         }
         for (index, chunk) in chunks.iter().enumerate() {
-            for (place, &negative) in chunk.negatives.iter().enumerate() {
-                self.contributions.push(negative, (2 * count + index * negatives + place) as u32);
+            for (place, &id) in chunk.ids.iter().enumerate() {
+                self.contributions.push(id, (count + index * stride + place) as u32);
             }
         }
         self.contributions.group();
+        let contributions = &self.contributions;
+        let candidate = |source: usize| {
+            let source = source - count;
+            (&chunks[source / stride], source % stride)
+        };
 
-        let penalty = Penalty::new(algorithm, layout, share);
+        let penalty = Penalty::new(algorithm, layout, 1.0 / count as f32);
         let mover = parameters.begin_step(algorithm, layout);
-        let (contributions, anchors) = (&self.contributions, &*rows);
-        let chunk_of = |query: usize| &chunks[chunks.partition_point(|c| c.start <= query) - 1];
         parameters.move_entities(pool, mover, contributions.rows(), |index, entity, gradient| {
             let mut uses = 0;
             for source in contributions.sources(index) {
-                uses += u32::from(source < 2 * count);
-                let from = if source < count {
-                    anchors.anchor_gradient(source)
-                } else if source < 2 * count {
-                    let chunk = chunk_of(source - count);
-                    &chunk.d_targets[(source - count - chunk.start) * width..][..width]
+                if source < count {
+                    uses += 1;
+                    row::add(gradient, rows.anchor_gradient(source));
                 } else {
-                    let source = source - 2 * count;
-                    let chunk = &chunks[source / negatives];
-                    &chunk.d_candidates[source % negatives * width..][..width]
-                };
-                row::add(gradient, from);
+                    let (chunk, place) = candidate(source);
+                    uses += u32::from(place < chunk.length);
+                    row::add(gradient, &chunk.d_candidates()[place * width..][..width]);
+                }
             }
             penalty.add(gradient, entity, uses);
         });
-        parameters.move_relations(pool, mover, layout, penalty, rows, queries);
-        Ok(chunks.iter().map(|chunk| chunk.loss).sum())
+        parameters.move_biases(pool, mover, contributions.rows(), |index| {
+            let candidates = contributions.sources(index).filter(|&source| source >= count);
+            candidates.map(candidate).map(|(chunk, place)| chunk.d_biases[place]).sum()
+        });
+        parameters.move_shared(mover, rows.shared_gradients());
+        let projections: Vec<(u32, &[f32])> =
+            (chunks.iter().filter(|_| layout.projects_candidates))
+                .map(|chunk| {
+                    let gradient = chunk.projection.gradient.relations.as_slice();
+                    (queries[chunk.start].relation, gradient)
+                })
+                .collect();
+        parameters.move_relations(pool, mover, layout, penalty, (rows, queries), &projections);
     }
 
-    /// Cuts both halves of a batch into chunks; returns how many.
-    fn cut(&mut self, queries: usize, chunk: usize) -> usize {
-        let half = queries / 2;
+    /// Cuts both halves of a batch into chunks, by relation if asked; returns how many.
+    fn cut(&mut self, queries: &mut [Query], chunk: usize, by_relation: bool) -> usize {
+        let half = queries.len() / 2;
+        if by_relation {
+            queries[..half].sort_by_key(|query| query.relation);
+            queries[half..].sort_by_key(|query| query.relation);
+        }
         let mut used = 0;
-        for side in [0, half] {
-            for start in (0..half).step_by(chunk) {
-                if used == self.chunks.len() {
-                    self.chunks.push(Chunk::default());
-                }
-                self.chunks[used].start = side + start;
-                self.chunks[used].length = chunk.min(half - start);
-                used += 1;
+        let mut start = 0;
+        while start < queries.len() {
+            let end = if start < half { half } else { queries.len() };
+            let together =
+                |query: &&Query| !by_relation || query.relation == queries[start].relation;
+            let length = queries[start..end].iter().take(chunk).take_while(together).count();
+            if used == self.chunks.len() {
+                self.chunks.push(Chunk::new());
             }
+            (self.chunks[used].start, self.chunks[used].length) = (start, length);
+            used += 1;
+            start += length;
         }
         used
     }
 }
 
 impl Chunk {
-    fn draw(&mut self, stream: &mut Stream, negatives: usize, entities: u32) {
-        self.negatives.clear();
-        self.negatives.extend((0..negatives).map(|_| stream.below(entities)));
+    fn new() -> Self {
+        Self {
+            start: 0,
+            length: 0,
+            ids: Vec::new(),
+            places: Vec::new(),
+            hits: Vec::new(),
+            step: NegativesStep::default(),
+            entities: Vec::new(),
+            biases: Vec::new(),
+            d_queries: Vec::new(),
+            d_entities: Vec::new(),
+            d_biases: Vec::new(),
+            projection: Projection::default(),
+            loss: 0.0,
+            outcome: Ok(()),
+        }
     }
 
-    /// Scores, loss and the gradients of queries, targets and negatives.
-    fn compare(
+    /// Draws the negatives and collects the rows of all candidates.
+    fn gather(
         &mut self,
-        similarity: Similarity,
-        loss: Loss,
-        share: f32,
+        stream: &mut Stream,
+        negatives: usize,
         embeddings: &Embeddings,
         queries: &[Query],
-        query_rows: &[f32],
     ) {
-        let width = embeddings.entity_width;
-        let gather = |out: &mut Vec<f32>, ids: &mut dyn Iterator<Item = u32>| {
-            out.clear();
-            ids.for_each(|id| out.extend_from_slice(embeddings.entity(id)));
-        };
-        gather(&mut self.candidates, &mut self.negatives.iter().copied());
-        gather(&mut self.targets, &mut queries.iter().map(|query| query.target));
-        let zero = |out: &mut Vec<f32>, length| {
-            out.clear();
-            out.resize(length, 0.0);
-        };
-        zero(&mut self.scores, queries.len() * self.negatives.len());
-        zero(&mut self.d_queries, query_rows.len());
-        zero(&mut self.d_targets, query_rows.len());
-        zero(&mut self.d_candidates, self.candidates.len());
-        similarity.scores(query_rows, &self.candidates, width, &mut self.scores);
-        self.loss = 0.0;
-        for (index, query) in queries.iter().enumerate() {
-            let own = |rows: &'_ [f32]| index * width..(index * width + width).min(rows.len());
-            let query_row = &query_rows[own(query_rows)];
-            let target = &self.targets[own(query_rows)];
-            let positive = similarity.score(query_row, target);
-            let scores = &mut self.scores[index * self.negatives.len()..][..self.negatives.len()];
-            for (score, &negative) in scores.iter_mut().zip(&self.negatives) {
-                if negative == query.target {
-                    *score = f32::NEG_INFINITY;
-                }
-            }
-            let (value, d_positive) = loss.derive(positive, scores);
-            self.loss += value;
-            scores.iter_mut().for_each(|d| *d *= share);
-            let weight = [d_positive * share];
-            let (d_query, d_target) =
-                (&mut self.d_queries[own(query_rows)], &mut self.d_targets[own(query_rows)]);
-            similarity.add_query_gradient(&weight, query_row, target, width, d_query);
-            similarity.add_candidate_gradient(&weight, query_row, target, width, d_target);
+        let entities = embeddings.entity_count() as u32;
+        self.ids.clear();
+        self.ids.extend(queries.iter().map(|query| query.target));
+        self.ids.extend((0..negatives).map(|_| stream.below(entities)));
+        self.entities.clear();
+        self.biases.clear();
+        for &id in &self.ids {
+            self.entities.extend_from_slice(embeddings.entity(id));
+            self.biases.extend(embeddings.biases.get(id as usize));
         }
-        let (scores, candidates) = (&self.scores, &self.candidates);
-        similarity.add_query_gradient(scores, query_rows, candidates, width, &mut self.d_queries);
-        similarity.add_candidate_gradient(
-            scores,
-            query_rows,
-            candidates,
+        // The negatives that are a query's own target.
+        self.places.clear();
+        self.places.extend(self.ids[queries.len()..].iter().copied().zip(0..));
+        self.places.sort_unstable();
+        self.hits.clear();
+        for (query, index) in queries.iter().zip(0..) {
+            let first = self.places.partition_point(|&(id, _)| id < query.target);
+            let own = self.places[first..].iter().take_while(|&&(id, _)| id == query.target);
+            self.hits.extend(own.map(|&(_, place)| (index, place)));
+        }
+    }
+
+    /// Loss and the gradients of queries and candidates.
+    fn compare(&mut self, layout: &Layout, loss: (SampledLoss, f32), query_rows: &[f32]) {
+        let rows = std::mem::take(&mut self.entities);
+        let mut d_rows = std::mem::take(&mut self.d_entities);
+        self.run(layout, loss, query_rows, &rows, &mut d_rows);
+        (self.entities, self.d_entities) = (rows, d_rows);
+    }
+
+    /// As [`compare`](Self::compare), through the scoring model's projection.
+    fn compare_projected(
+        &mut self,
+        session: &mut dyn Session,
+        layout: &Layout,
+        relation: &[f32],
+        loss: (SampledLoss, f32),
+        queries: &[Query],
+        query_rows: &[f32],
+    ) -> kge_model::Result<()> {
+        // Out of the chunk, which the comparison needs whole.
+        let entities = std::mem::take(&mut self.entities);
+        let mut projection = std::mem::take(&mut self.projection);
+        let Projection { relation_of, rows, d_rows, gradient } = &mut projection;
+        relation_of.clear();
+        relation_of.resize(self.ids.len(), 0);
+        let batch = QueryBatch {
+            direction: queries[0].direction,
+            anchors: &entities,
+            relations: relation,
+            relation_of,
+            context: &[],
+        };
+        session.candidate(&batch, rows)?;
+        self.run(layout, loss, query_rows, rows, d_rows);
+        session.candidate_vjp(&batch, d_rows, gradient)?;
+        (self.entities, self.projection) = (entities, projection);
+        Ok(())
+    }
+
+    fn run(
+        &mut self,
+        layout: &Layout,
+        (loss, share): (SampledLoss, f32),
+        query_rows: &[f32],
+        rows: &[f32],
+        d_rows: &mut Vec<f32>,
+    ) {
+        let width = layout.query_width;
+        self.d_queries.resize(query_rows.len(), 0.0);
+        d_rows.resize(rows.len(), 0.0);
+        self.d_biases.resize(self.biases.len(), 0.0);
+        let own = query_rows.len();
+        let biased = self.length.min(self.biases.len());
+        let (targets, negatives) = rows.split_at(own);
+        let (d_targets, d_negatives) = d_rows.split_at_mut(own);
+        let (target_biases, negative_biases) = self.biases.split_at(biased);
+        let (d_target_biases, d_negative_biases) = self.d_biases.split_at_mut(biased);
+        let problem = Problem {
+            queries: query_rows,
+            targets,
+            negatives,
             width,
-            &mut self.d_candidates,
-        );
+            target_biases,
+            negative_biases,
+            hits: &self.hits,
+            weight: share,
+        };
+        let gradients = Gradients {
+            queries: &mut self.d_queries,
+            targets: d_targets,
+            negatives: d_negatives,
+            target_biases: d_target_biases,
+            negative_biases: d_negative_biases,
+        };
+        self.loss = self.step.run(layout.similarity, loss, &problem, gradients);
+    }
+
+    /// The gradients of the candidates' own rows.
+    fn d_candidates(&self) -> &[f32] {
+        let projected = &self.projection.gradient.anchors;
+        if projected.is_empty() { &self.d_entities } else { projected }
     }
 }
 
-impl Loss {
-    /// One query's loss; its derivatives by the negatives' scores replace those, and the one by
-    /// the positive score is returned. A score of minus infinity does not count.
-    fn derive(self, positive: f32, scores: &mut [f32]) -> (f64, f32) {
-        match self {
-            Self::Softmax => {
-                let maximum = scores.iter().copied().fold(positive, f32::max);
-                let mut sum = 0.0_f64;
-                for score in scores.iter_mut() {
-                    *score = exp(*score - maximum);
-                    sum += f64::from(*score);
-                }
-                let own = f64::from(exp(positive - maximum));
-                let normaliser = sum + own;
-                scores.iter_mut().for_each(|p| *p = (f64::from(*p) / normaliser) as f32);
-                let loss = f64::from(maximum) + ln(normaliser) - f64::from(positive);
-                (loss, (own / normaliser - 1.0) as f32)
-            }
-            Self::MarginRanking { margin } => {
-                let each = 1.0 / scores.len() as f32;
-                let (mut loss, mut violations) = (0.0_f64, 0_u32);
-                for score in scores {
-                    let violation = margin - positive + *score;
-                    let counts = violation > 0.0;
-                    loss += if counts { f64::from(violation * each) } else { 0.0 };
-                    violations += u32::from(counts);
-                    *score = if counts { each } else { 0.0 };
-                }
-                (loss, -each * violations as f32)
-            }
+/// The loss as kernels know it.
+fn sampled_loss(loss: Loss) -> SampledLoss {
+    match loss {
+        Loss::MarginRanking { margin } => SampledLoss::Margin { margin },
+        Loss::Logistic => SampledLoss::SelfAdversarial { margin: 0.0, temperature: 0.0 },
+        Loss::SelfAdversarial { margin, temperature } => {
+            SampledLoss::SelfAdversarial { margin, temperature }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn losses_match_differences_and_masked_negatives_do_not_count() {
-        let scores = [0.3, -1.2, f32::NEG_INFINITY, 0.9];
-        for loss in [Loss::Softmax, Loss::MarginRanking { margin: 0.8 }] {
-            let value = |positive: f32, scores: [f32; 4]| loss.derive(positive, &mut { scores }).0;
-            let mut d_scores = scores;
-            let (_, d_positive) = loss.derive(0.4, &mut d_scores);
-            let step = 1e-2;
-            let span = f64::from(2.0 * step);
-            let expected = (value(0.4 + step, scores) - value(0.4 - step, scores)) / span;
-            assert!((f64::from(d_positive) - expected).abs() < 1e-3, "{loss:?}");
-            for index in [0, 1, 3] {
-                let moved = |by: f32| {
-                    let mut scores = scores;
-                    scores[index] += by;
-                    value(0.4, scores)
-                };
-                let expected = (moved(step) - moved(-step)) / span;
-                assert!((f64::from(d_scores[index]) - expected).abs() < 1e-3, "{loss:?} {index}");
-            }
-            assert_eq!(d_scores[2], 0.0);
-        }
+        // Binary cross-entropy over all entities is refused before training.
+        Loss::Softmax | Loss::BinaryCrossEntropy => SampledLoss::Softmax,
     }
 }

@@ -7,13 +7,14 @@ use kge_model::{Embeddings, ScoringModel};
 
 use crate::{
     Algorithm, Control, EpochReport, Error, Progress, Regime, Result,
+    against_all::AgainstAll,
     evaluate::evaluate_with,
-    full::OneVsAll,
     parameters::Parameters,
     queries::{QueryRows, both_ways},
+    questions::{Lists, Questions},
     random,
     sampled::{Draw, Sampled},
-    validate::supported,
+    validate::trainable,
 };
 
 /// What a run came to.
@@ -39,7 +40,7 @@ pub fn train(
     control: &Control<'_>,
 ) -> Result<Trained> {
     algorithm.validate()?;
-    supported(model, algorithm.reciprocal)?;
+    trainable(model, algorithm)?;
     let triples = graph.triples(Split::Train);
     if triples.is_empty() {
         return Err(Error::NoTriples(Split::Train));
@@ -52,32 +53,48 @@ pub fn train(
     let mut parameters =
         Parameters::new(&pool, layout, algorithm, graph.entities().len(), relation_rows);
     let mut rows = QueryRows::new(model, &pool)?;
-    let (mut full, mut sampled) = (OneVsAll::default(), Sampled::default());
-    let mut queries = Vec::new();
-    let mut history = Vec::new();
-    let mut progress = Progress {
-        epochs: algorithm.epochs,
-        batches: triples.len().div_ceil(algorithm.batch),
-        ..Progress::default()
+    let (mut against_all, mut sampled) = (AgainstAll::default(), Sampled::default());
+    let (mut queries, mut labels) = (Vec::new(), Lists::default());
+    let questions =
+        (algorithm.regime == Regime::KvsAll).then(|| Questions::of(triples, reciprocal));
+    // What an epoch goes through in a random order, and how much of it makes a step.
+    let (items, step) = match &questions {
+        Some(questions) => (questions.len(), 2 * algorithm.batch),
+        None => (triples.len(), algorithm.batch),
     };
+    let mut history = Vec::new();
+    let mut progress =
+        Progress { epochs: algorithm.epochs, batches: items.div_ceil(step), ..Progress::default() };
     for epoch in 1..=algorithm.epochs {
         let start = Instant::now();
-        let order = random::order(algorithm.seed, epoch as u64, triples.len());
-        let mut loss = 0.0;
-        for (batch, ids) in order.chunks(algorithm.batch).enumerate() {
+        let order = random::order(algorithm.seed, epoch as u64, items);
+        let (mut loss, mut asked) = (0.0, 0);
+        for (batch, ids) in order.chunks(step).enumerate() {
             control.go_on()?;
-            both_ways(ids.iter().map(|&id| triples[id as usize]), reciprocal, &mut queries);
+            if let Some(questions) = &questions {
+                questions.batch(ids, &mut queries, &mut labels);
+            } else {
+                both_ways(ids.iter().map(|&id| triples[id as usize]), reciprocal, &mut queries);
+                labels.clear();
+                queries.iter().for_each(|query| labels.push(&[query.target]));
+            }
+            asked += queries.len();
             let recipe = (algorithm, layout);
             loss += match algorithm.regime {
-                Regime::OneVsAll => {
-                    full.step(&pool, recipe, &mut rows, &mut parameters, &queries)?
-                }
-                Regime::NegativeSampling { negatives, chunk } => sampled.step(
+                Regime::OneVsAll | Regime::KvsAll => against_all.step(
                     &pool,
                     recipe,
                     &mut rows,
                     &mut parameters,
                     &queries,
+                    labels.labels(),
+                )?,
+                Regime::NegativeSampling { negatives, chunk } => sampled.step(
+                    &pool,
+                    recipe,
+                    &mut rows,
+                    &mut parameters,
+                    &mut queries,
                     Draw { negatives, chunk, epoch: epoch as u64, batch: batch as u64 },
                 )?,
             };
@@ -88,7 +105,7 @@ pub fn train(
             }
         }
         let seconds = start.elapsed().as_secs_f64();
-        loss /= (2 * triples.len()) as f64;
+        loss /= asked as f64;
         if !loss.is_finite() {
             return Err(Error::Diverged { epoch, loss });
         }

@@ -1,6 +1,6 @@
 //! Refusing, in words, what cannot be trained.
 
-use kge_model::{Direction, Layout, ScoringModel};
+use kge_model::{Direction, ScoringModel};
 
 use crate::{Algorithm, Error, Loss, Optimiser, Regime, Regulariser, Result};
 
@@ -26,18 +26,57 @@ impl Algorithm {
             between("regime.negatives", negatives, 1, 1 << 20)?;
             between("regime.chunk", chunk, 1, 1 << 20)?;
         }
-        match (self.regime, self.loss) {
-            (Regime::OneVsAll, Loss::MarginRanking { .. }) => {
+        let sampled = matches!(self.regime, Regime::NegativeSampling { .. });
+        match self.loss {
+            Loss::Softmax => {}
+            Loss::BinaryCrossEntropy if sampled => {
                 return refuse(
                     "loss",
-                    "1vsall takes softmax; margin_ranking needs negative_sampling".into(),
+                    "negative_sampling takes softmax, margin_ranking, logistic or \
+                     self_adversarial; binary_cross_entropy needs 1vsall or kvsall"
+                        .into(),
                 );
             }
-            (_, Loss::MarginRanking { margin }) => positive("loss.margin", margin)?,
-            _ => {}
+            Loss::MarginRanking { .. } | Loss::Logistic | Loss::SelfAdversarial { .. }
+                if !sampled =>
+            {
+                return refuse(
+                    "loss",
+                    "1vsall and kvsall take softmax or binary_cross_entropy; this one needs \
+                     negative_sampling"
+                        .into(),
+                );
+            }
+            Loss::BinaryCrossEntropy | Loss::Logistic => {}
+            Loss::MarginRanking { margin } => positive("loss.margin", margin)?,
+            Loss::SelfAdversarial { margin, temperature } => {
+                positive("loss.margin", margin)?;
+                if !(temperature >= 0.0 && temperature.is_finite()) {
+                    return refuse(
+                        "loss.temperature",
+                        format!("{temperature} is not allowed; it is 0 or more"),
+                    );
+                }
+            }
+        }
+        match self.label_smoothing {
+            0.0 => {}
+            _ if sampled => {
+                return refuse("label_smoothing", "needs 1vsall or kvsall".into());
+            }
+            share if share > 0.0 && share < 1.0 => {}
+            share => {
+                return refuse(
+                    "label_smoothing",
+                    format!("{share} is not allowed; it is 0 or more, and below 1"),
+                );
+            }
         }
         match self.optimiser {
-            Optimiser::Adagrad { learning_rate } | Optimiser::Adam { learning_rate } => {
+            Optimiser::Sgd { learning_rate }
+            | Optimiser::RowAdagrad { learning_rate }
+            | Optimiser::Adagrad { learning_rate }
+            | Optimiser::Adam { learning_rate } => {
                 positive("optimiser.learning_rate", learning_rate)?;
             }
         }
@@ -50,20 +89,31 @@ impl Algorithm {
 
 /// Checks that this release can train and rank the model.
 pub(crate) fn supported(model: &dyn ScoringModel, reciprocal: bool) -> Result<()> {
-    let Layout { bias, projects_candidates, entity_width, query_width, shared, .. } =
-        model.layout();
+    let layout = model.layout();
     let refuse = |what| Err(Error::Unsupported { model: model.description().name.clone(), what });
-    if *projects_candidates {
-        refuse("projecting candidates by the relation")
-    } else if *bias {
-        refuse("a bias for each entity")
-    } else if !shared.is_empty() {
-        refuse("a tensor that all triples share")
-    } else if entity_width != query_width {
+    if !layout.projects_candidates && layout.entity_width != layout.query_width {
         refuse("a query row of another width than the entity row")
-    } else if !reciprocal && !model.layout().answers(Direction::Head) {
+    } else if layout.projects_candidates && !layout.shared.is_empty() {
+        refuse("shared tensors together with projected candidates")
+    } else if !reciprocal && !layout.answers(Direction::Head) {
         refuse("head prediction without reciprocal relations")
     } else {
         Ok(())
     }
+}
+
+/// Checks that the model can be trained by the algorithm's regime.
+pub(crate) fn trainable(model: &dyn ScoringModel, algorithm: &Algorithm) -> Result<()> {
+    supported(model, algorithm.reciprocal)?;
+    let sampled = matches!(algorithm.regime, Regime::NegativeSampling { .. });
+    if model.layout().projects_candidates && !sampled {
+        let name = &model.description().name;
+        return Err(Error::Algorithm {
+            field: "regime",
+            reason: format!(
+                "{name} projects each candidate by the relation, so it takes negative_sampling"
+            ),
+        });
+    }
+    Ok(())
 }

@@ -10,7 +10,7 @@ use kge_embed::{
 use kge_graph::{Graph, GraphBuilder, Split, Statement};
 use kge_model::{
     Constraint, Description, Direction, Initialiser, Layout, QueryBatch, QueryGradient, Result,
-    ScoringModel, Session, Similarity,
+    ScoringModel, Session, SharedTensor, Similarity,
 };
 
 struct Plain {
@@ -18,8 +18,20 @@ struct Plain {
     layout: Layout,
 }
 
+/// What a model may have beside its rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Extra {
+    None,
+    /// A tensor that all triples share scales each place of a query row.
+    Shared,
+    /// A bias for each entity.
+    Bias,
+    /// The relation multiplies the candidate, not the anchor.
+    Projection,
+}
+
 impl Plain {
-    fn new(similarity: Similarity, width: usize) -> Self {
+    fn new(similarity: Similarity, width: usize, extra: Extra) -> Self {
         let description = Description {
             name: "plain".into(),
             version: "1.0.0".into(),
@@ -32,17 +44,23 @@ impl Plain {
         let layout = Layout {
             similarity,
             directions: vec![Direction::Tail, Direction::Head],
-            bias: false,
+            bias: extra == Extra::Bias,
             entity_width: width,
             relation_width: width,
             query_width: width,
             complex: false,
-            projects_candidates: false,
+            projects_candidates: extra == Extra::Projection,
             entity_initialiser: Initialiser::Uniform { low: -0.5, high: 0.5 },
             relation_initialiser: Initialiser::Normal { deviation: 0.3 },
             entity_constraint: constraint,
             relation_constraint: Constraint::None,
-            shared: Vec::new(),
+            shared: ((extra == Extra::Shared).then(|| SharedTensor {
+                name: "scale".into(),
+                shape: vec![width],
+                initialiser: Initialiser::Uniform { low: 0.5, high: 1.5 },
+            }))
+            .into_iter()
+            .collect(),
         };
         Self { description, layout }
     }
@@ -58,11 +76,15 @@ impl ScoringModel for Plain {
     }
 
     fn session(&self) -> Result<Box<dyn Session + '_>> {
-        Ok(Box::new(PlainSession(&self.layout)))
+        let scale = vec![1.0; self.layout.query_width];
+        Ok(Box::new(PlainSession { layout: &self.layout, scale }))
     }
 }
 
-struct PlainSession<'a>(&'a Layout);
+struct PlainSession<'a> {
+    layout: &'a Layout,
+    scale: Vec<f32>,
+}
 
 impl PlainSession<'_> {
     /// TransE's sign of the relation: a head query goes back.
@@ -73,13 +95,15 @@ impl PlainSession<'_> {
 
 impl Session for PlainSession<'_> {
     fn query(&mut self, batch: &QueryBatch<'_>, out: &mut Vec<f32>) -> Result<()> {
-        batch.verify("plain", self.0)?;
-        let width = self.0.entity_width;
+        batch.verify("plain", self.layout)?;
+        let width = self.layout.entity_width;
         out.clear();
         for (anchor, &relation) in batch.anchors.chunks(width).zip(batch.relation_of) {
             let relation = &batch.relations[relation as usize * width..][..width];
-            out.extend(anchor.iter().zip(relation).map(|(a, r)| match self.0.similarity {
-                Similarity::Dot => a * r,
+            let pairs = anchor.iter().zip(relation).zip(&self.scale);
+            out.extend(pairs.map(|((a, r), scale)| match self.layout.similarity {
+                _ if self.layout.projects_candidates => *a,
+                Similarity::Dot => a * r * scale,
                 _ => a + Self::sign(batch) * r,
             }));
         }
@@ -92,17 +116,24 @@ impl Session for PlainSession<'_> {
         d_query: &[f32],
         out: &mut QueryGradient,
     ) -> Result<()> {
-        let width = self.0.entity_width;
+        let width = self.layout.entity_width;
+        out.shared.clear();
+        out.shared.extend(self.layout.shared.iter().map(|_| vec![0.0; width]));
         out.anchors.clear();
         out.relations.clear();
         out.relations.resize(batch.relations.len(), 0.0);
         for (index, &of) in batch.relation_of.iter().enumerate() {
             for k in 0..width {
                 let (at, relation) = (index * width + k, of as usize * width + k);
-                let (d_anchor, d_relation) = match self.0.similarity {
-                    Similarity::Dot => (batch.relations[relation], batch.anchors[at]),
+                let (a, r, scale) = (batch.anchors[at], batch.relations[relation], self.scale[k]);
+                let (d_anchor, d_relation) = match self.layout.similarity {
+                    _ if self.layout.projects_candidates => (1.0, 0.0),
+                    Similarity::Dot => (r * scale, a * scale),
                     _ => (1.0, Self::sign(batch)),
                 };
+                for d_scale in &mut out.shared {
+                    d_scale[k] += d_query[at] * a * r;
+                }
                 out.anchors.push(d_query[at] * d_anchor);
                 out.relations[relation] += d_query[at] * d_relation;
             }
@@ -110,7 +141,39 @@ impl Session for PlainSession<'_> {
         Ok(())
     }
 
-    fn set_shared(&mut self, _tensors: &[Vec<f32>]) -> Result<()> {
+    fn candidate(&mut self, batch: &QueryBatch<'_>, out: &mut Vec<f32>) -> Result<()> {
+        let width = self.layout.entity_width;
+        out.clear();
+        for (entity, &of) in batch.anchors.chunks(width).zip(batch.relation_of) {
+            let relation = &batch.relations[of as usize * width..][..width];
+            out.extend(entity.iter().zip(relation).map(|(e, r)| e * r));
+        }
+        Ok(())
+    }
+
+    fn candidate_vjp(
+        &mut self,
+        batch: &QueryBatch<'_>,
+        d_candidate: &[f32],
+        out: &mut QueryGradient,
+    ) -> Result<()> {
+        let width = self.layout.entity_width;
+        out.anchors.clear();
+        out.shared.clear();
+        out.relations.clear();
+        out.relations.resize(batch.relations.len(), 0.0);
+        for (index, &of) in batch.relation_of.iter().enumerate() {
+            for k in 0..width {
+                let (at, relation) = (index * width + k, of as usize * width + k);
+                out.anchors.push(d_candidate[at] * batch.relations[relation]);
+                out.relations[relation] += d_candidate[at] * batch.anchors[at];
+            }
+        }
+        Ok(())
+    }
+
+    fn set_shared(&mut self, tensors: &[Vec<f32>]) -> Result<()> {
+        self.scale.clone_from(&tensors[0]);
         Ok(())
     }
 }
@@ -133,49 +196,108 @@ fn street() -> Graph {
     builder.build()
 }
 
-fn run(similarity: Similarity, algorithm: &Algorithm, threads: usize) -> (Vec<f32>, f64, Vec<f64>) {
-    let (graph, model) = (street(), Plain::new(similarity, 32));
+type Run = (Vec<f32>, f64, Vec<f64>);
+
+fn run((similarity, extra): (Similarity, Extra), algorithm: &Algorithm, threads: usize) -> Run {
+    let (graph, model) = (street(), Plain::new(similarity, 32, extra));
     let cancel = AtomicBool::new(false);
     let control = Control { threads, cancel: &cancel, progress: &|_| {} };
     let trained = train(&graph, &model, algorithm, &control).unwrap();
     let embeddings = &trained.embeddings;
     let evaluation =
         evaluate(&graph, &model, embeddings, algorithm.reciprocal, Split::Test, &control).unwrap();
-    let rows = [embeddings.entities.as_slice(), &embeddings.relations].concat();
+    assert_eq!(embeddings.shared.len(), usize::from(extra == Extra::Shared));
+    assert_eq!(embeddings.biases.iter().any(|&bias| bias != 0.0), extra == Extra::Bias);
+    let (shared, biases) = (embeddings.shared.concat(), &embeddings.biases);
+    let rows =
+        [&embeddings.entities, &embeddings.relations, &shared, biases].map(Vec::as_slice).concat();
     (rows, evaluation.both.mrr, trained.history.iter().map(|epoch| epoch.loss).collect())
 }
 
-fn recipes() -> Vec<(&'static str, Similarity, Algorithm)> {
+fn recipes() -> Vec<(&'static str, (Similarity, Extra), Algorithm)> {
     let base = Algorithm { batch: 16, dim: 32, epochs: 40, ..preset("distmult").unwrap() };
     let sampled =
         Algorithm { regime: Regime::NegativeSampling { negatives: 16, chunk: 8 }, ..base.clone() };
     let transe = Algorithm { batch: 16, dim: 32, ..Algorithm::from_old_form(32, 4.0, 100) };
     vec![
-        ("1vsall", Similarity::Dot, base.clone()),
+        ("1vsall", (Similarity::Dot, Extra::None), base.clone()),
         (
             "1vsall, one relation row",
-            Similarity::Dot,
+            (Similarity::Dot, Extra::None),
             Algorithm { reciprocal: false, ..base.clone() },
         ),
         (
-            "1vsall, adam, l2",
-            Similarity::Dot,
+            "1vsall, adam, l2, a shared tensor",
+            (Similarity::Dot, Extra::Shared),
             Algorithm {
                 optimiser: Optimiser::Adam { learning_rate: 0.02 },
                 regulariser: Some(Regulariser::L2 { weight: 1e-4 }),
                 ..base.clone()
             },
         ),
-        ("1vsall, l1", Similarity::L1, Algorithm { initialiser: None, regulariser: None, ..base }),
-        ("sampled softmax", Similarity::Dot, sampled),
-        ("margin ranking", Similarity::L1, transe),
+        (
+            "1vsall, l1",
+            (Similarity::L1, Extra::None),
+            Algorithm { initialiser: None, regulariser: None, ..base.clone() },
+        ),
+        (
+            "kvsall, smoothed",
+            (Similarity::Dot, Extra::None),
+            Algorithm { regime: Regime::KvsAll, label_smoothing: 0.1, ..base.clone() },
+        ),
+        (
+            "kvsall, binary cross-entropy, biases, one relation row",
+            (Similarity::Dot, Extra::Bias),
+            Algorithm {
+                regime: Regime::KvsAll,
+                loss: Loss::BinaryCrossEntropy,
+                reciprocal: false,
+                ..base
+            },
+        ),
+        ("sampled softmax", (Similarity::Dot, Extra::None), sampled.clone()),
+        (
+            "logistic, row-wise adagrad",
+            (Similarity::Dot, Extra::None),
+            Algorithm {
+                loss: Loss::Logistic,
+                optimiser: Optimiser::RowAdagrad { learning_rate: 0.3 },
+                regulariser: None,
+                initialiser: None,
+                ..sampled.clone()
+            },
+        ),
+        (
+            "self-adversarial",
+            (Similarity::L1, Extra::None),
+            Algorithm {
+                loss: Loss::SelfAdversarial { margin: 6.0, temperature: 0.3 },
+                ..transe.clone()
+            },
+        ),
+        ("margin ranking", (Similarity::L1, Extra::None), transe),
+        (
+            "projected candidates",
+            (Similarity::Dot, Extra::Projection),
+            Algorithm { reciprocal: false, ..sampled.clone() },
+        ),
+        (
+            "sampled, sgd, with biases",
+            (Similarity::Dot, Extra::Bias),
+            Algorithm {
+                optimiser: Optimiser::Sgd { learning_rate: 5.0 },
+                regulariser: None,
+                initialiser: None,
+                ..sampled
+            },
+        ),
     ]
 }
 
 #[test]
 fn every_regime_learns_and_finds_what_was_held_out() {
-    for (name, similarity, algorithm) in recipes() {
-        let (_, mrr, losses) = run(similarity, &algorithm, 2);
+    for (name, model, algorithm) in recipes() {
+        let (_, mrr, losses) = run(model, &algorithm, 2);
         let (first, last) = (losses[0], losses[losses.len() - 1]);
         assert!(last < 0.7 * first, "{name}: loss went from {first} to {last}");
         // Chance is about 0.11 among 39 candidates.
@@ -186,20 +308,20 @@ fn every_regime_learns_and_finds_what_was_held_out() {
 
 #[test]
 fn threads_do_not_change_a_byte() {
-    for (name, similarity, algorithm) in recipes() {
+    for (name, model, algorithm) in recipes() {
         let algorithm = Algorithm { epochs: 3, ..algorithm };
-        let one = run(similarity, &algorithm, 1);
+        let one = run(model, &algorithm, 1);
         for threads in [2, 3] {
-            assert_eq!(one, run(similarity, &algorithm, threads), "{name}, {threads} threads");
+            assert_eq!(one, run(model, &algorithm, threads), "{name}, {threads} threads");
         }
         let other = Algorithm { seed: algorithm.seed + 1, ..algorithm };
-        assert_ne!(one.0, run(similarity, &other, 1).0, "{name}: the seed counts");
+        assert_ne!(one.0, run(model, &other, 1).0, "{name}: the seed counts");
     }
 }
 
 #[test]
 fn a_run_can_be_cancelled_and_refuses_in_words() {
-    let model = Plain::new(Similarity::Dot, 8);
+    let model = Plain::new(Similarity::Dot, 8, Extra::None);
     let algorithm = Algorithm { dim: 8, ..preset("distmult").unwrap() };
     let cancel = AtomicBool::new(true);
     let control = Control { threads: 1, cancel: &cancel, progress: &|_| {} };
@@ -211,8 +333,13 @@ fn a_run_can_be_cancelled_and_refuses_in_words() {
     let control = Control { threads: 1, cancel: &cancel, progress: &|_| {} };
     let message = train(&empty, &model, &algorithm, &control).unwrap_err().to_string();
     assert_eq!(message, "the train split has no triples");
-    let wrong = Algorithm { loss: Loss::MarginRanking { margin: 1.0 }, ..algorithm };
+    let wrong = Algorithm { loss: Loss::MarginRanking { margin: 1.0 }, ..algorithm.clone() };
     assert!(
         train(&street(), &model, &wrong, &control).unwrap_err().to_string().starts_with("loss:")
+    );
+    let projecting = Plain::new(Similarity::Dot, 8, Extra::Projection);
+    assert_eq!(
+        train(&street(), &projecting, &algorithm, &control).unwrap_err().to_string(),
+        "regime: plain projects each candidate by the relation, so it takes negative_sampling"
     );
 }

@@ -37,6 +37,29 @@ pub fn exp(x: f32) -> f32 {
     f32::from_bits((y.to_bits() & !under & !over) | (f32::INFINITY.to_bits() & over))
 }
 
+/// [`exp`] of a number that is not positive: the same bytes in fewer instructions.
+#[inline(always)]
+pub fn exp_negative(x: f32) -> f32 {
+    const LN_2_HIGH: f32 = 0.693_359_4;
+    const LN_2_LOW: f32 = -2.121_944_4e-4;
+    const ROUND: f32 = 12_582_912.0;
+    let clamped = if x > -87.3 { x } else { -87.3 };
+    let rounded = clamped.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let n = rounded - ROUND;
+    let r = n.mul_add(-LN_2_LOW, n.mul_add(-LN_2_HIGH, clamped));
+    let mut p = 1.0 / 5040.0_f32;
+    p = p.mul_add(r, 1.0 / 720.0);
+    p = p.mul_add(r, 1.0 / 120.0);
+    p = p.mul_add(r, 1.0 / 24.0);
+    p = p.mul_add(r, 1.0 / 6.0);
+    p = p.mul_add(r, 0.5);
+    p = p.mul_add(r, 1.0);
+    p = p.mul_add(r, 1.0);
+    // 2^n by adding n to the exponent, which stays above 0: n >= -126 and p >= 0.7.
+    let y = f32::from_bits(p.to_bits().wrapping_add(rounded.to_bits() << 23));
+    if x < -87.3 { 0.0 } else { y }
+}
+
 /// The natural logarithm of a positive finite normal number, within `4e-16 |ln x| + 1e-16`.
 ///
 /// # Panics
@@ -75,6 +98,11 @@ mod tests {
             worst = worst.max((f64::from(exp(x)) - exact).abs() / unit);
         }
         assert!(worst <= 2.0, "{worst} units");
+        for step in 0..2_000_000 {
+            let x = step as f32 * -5e-5;
+            assert_eq!(exp_negative(x).to_bits(), exp(x).to_bits(), "{x}");
+        }
+        assert_eq!(exp_negative(f32::NEG_INFINITY), 0.0);
         assert_eq!(exp(0.0), 1.0);
         assert_eq!(exp(-1e9), 0.0);
         assert_eq!(exp(f32::NEG_INFINITY), 0.0);

@@ -2,6 +2,8 @@
 //!
 //! Each function updates one row in place; they are elementwise, so a row may be cut anywhere.
 
+use crate::simd::vectorise;
+
 /// Keeps Adagrad's and Adam's divisors from 0, as PyTorch has them.
 const ADAGRAD_EPSILON: f32 = 1e-10;
 const ADAM_EPSILON: f32 = 1e-8;
@@ -15,15 +17,42 @@ const ADAM_SECOND: f32 = 0.999;
 /// If the lengths differ.
 pub fn adagrad(row: &mut [f32], gradient: &[f32], squares: &mut [f32], rate: f32) {
     assert_eq!((row.len(), row.len()), (gradient.len(), squares.len()), "rows of one length");
-    pulp::Arch::new().dispatch(
+    vectorise(
         #[inline(always)]
         || {
-            for ((x, &g), square) in row.iter_mut().zip(gradient).zip(squares) {
+            for ((x, &g), square) in row.iter_mut().zip(gradient).zip(&mut *squares) {
                 *square = g.mul_add(g, *square);
                 *x -= rate * g / (square.sqrt() + ADAGRAD_EPSILON);
             }
         },
     );
+}
+
+/// One step of gradient descent: `row -= rate g`.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn sgd(row: &mut [f32], gradient: &[f32], rate: f32) {
+    assert_eq!(row.len(), gradient.len(), "rows of one length");
+    vectorise(
+        #[inline(always)]
+        || {
+            for (x, &g) in row.iter_mut().zip(gradient) {
+                *x = (-rate).mul_add(g, *x);
+            }
+        },
+    );
+}
+
+/// One Adagrad step with one sum of squares a row, the mean of its floats' (Lerer et al. 2019,
+/// PyTorch-BigGraph): a fraction of Adagrad's memory.
+///
+/// # Panics
+/// If the lengths differ or the row is empty.
+pub fn row_adagrad(row: &mut [f32], gradient: &[f32], square: &mut f32, rate: f32) {
+    assert!(row.len() == gradient.len() && !row.is_empty(), "rows of one length, not empty");
+    *square += crate::row::dot(gradient, gradient) / row.len() as f32;
+    sgd(row, gradient, rate / (square.sqrt() + ADAGRAD_EPSILON));
 }
 
 /// Adam's bias corrections after some steps: `1 - β₁ᵗ` and `1 - β₂ᵗ`.
@@ -65,10 +94,11 @@ pub fn adam(
 ) {
     assert_eq!((row.len(), 2 * row.len()), (gradient.len(), moments.len()), "moments are [2, row]");
     let (first, second) = moments.split_at_mut(row.len());
-    pulp::Arch::new().dispatch(
+    vectorise(
         #[inline(always)]
         || {
-            for (((x, &g), m), v) in row.iter_mut().zip(gradient).zip(first).zip(second) {
+            let moments = first.iter_mut().zip(&mut *second);
+            for ((x, &g), (m, v)) in row.iter_mut().zip(gradient).zip(moments) {
                 *m = ADAM_FIRST * *m + (1.0 - ADAM_FIRST) * g;
                 *v = ADAM_SECOND * *v + (1.0 - ADAM_SECOND) * g * g;
                 let (m, v) = (*m / correction.first, *v / correction.second);
@@ -108,17 +138,31 @@ pub fn wrap_phase(row: &mut [f32]) {
 /// If the lengths differ.
 pub fn add_n3_gradient(gradient: &mut [f32], row: &[f32], weight: f32, complex: bool) {
     assert_eq!(gradient.len(), row.len(), "rows of one length");
+    let weight = 3.0 * weight;
     if complex {
         let half = row.len() / 2;
         let (re, im) = row.split_at(half);
         let (d_re, d_im) = gradient.split_at_mut(half);
-        for (((d_re, d_im), re), im) in d_re.iter_mut().zip(d_im).zip(re).zip(im) {
-            let modulus = re.mul_add(*re, im * im).sqrt();
-            *d_re += 3.0 * weight * modulus * re;
-            *d_im += 3.0 * weight * modulus * im;
-        }
+        vectorise(
+            #[inline(always)]
+            || {
+                let gradients = d_re.iter_mut().zip(&mut *d_im);
+                for ((d_re, d_im), (&re, &im)) in gradients.zip(re.iter().zip(im)) {
+                    let pull = weight * re.mul_add(re, im * im).sqrt();
+                    *d_re += pull * re;
+                    *d_im += pull * im;
+                }
+            },
+        );
     } else {
-        gradient.iter_mut().zip(row).for_each(|(d, x)| *d += 3.0 * weight * x.abs() * x);
+        vectorise(
+            #[inline(always)]
+            || {
+                for (d, &x) in gradient.iter_mut().zip(row) {
+                    *d += weight * x.abs() * x;
+                }
+            },
+        );
     }
 }
 
@@ -128,7 +172,7 @@ pub fn add_n3_gradient(gradient: &mut [f32], row: &[f32], weight: f32, complex: 
 /// If the lengths differ.
 pub fn add_l2_gradient(gradient: &mut [f32], row: &[f32], weight: f32) {
     assert_eq!(gradient.len(), row.len(), "rows of one length");
-    gradient.iter_mut().zip(row).for_each(|(d, x)| *d += 2.0 * weight * x);
+    sgd(gradient, row, -2.0 * weight);
 }
 
 #[cfg(test)]
@@ -141,6 +185,12 @@ mod tests {
         adagrad(&mut row, &[0.5, 1.0], &mut squares, 0.1);
         assert_eq!(squares, [0.25, 4.0]);
         assert!((row[0] - 0.9).abs() < 1e-6 && (row[1] + 2.05).abs() < 1e-6);
+
+        let (mut row, mut square) = ([1.0, -2.0], 0.5);
+        row_adagrad(&mut row, &[1.0, 2.0], &mut square, 0.1);
+        assert_eq!(square, 3.0);
+        assert!((row[0] - (1.0 - 0.1 / 3.0_f32.sqrt())).abs() < 1e-6, "{row:?}");
+        assert!((row[1] + 2.0 + 0.2 / 3.0_f32.sqrt()).abs() < 1e-6, "{row:?}");
 
         let (mut row, mut moments) = ([1.0], [0.0, 0.0]);
         adam(&mut row, &[0.5], &mut moments, 0.1, AdamCorrection::after(1));

@@ -27,6 +27,8 @@ struct Shared {
     state: Mutex<State>,
     started: Condvar,
     ended: Condvar,
+    /// The next block of the round; set back between rounds, while every thread waits.
+    next: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -38,11 +40,10 @@ struct State {
     closing: bool,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 struct Round {
     work: Work,
     blocks: usize,
-    next: Arc<AtomicUsize>,
 }
 
 /// The round's function, its lifetime erased.
@@ -93,6 +94,7 @@ impl Pool {
             state: Mutex::default(),
             started: Condvar::new(),
             ended: Condvar::new(),
+            next: AtomicUsize::new(0),
         });
         let workers = (1..threads.get())
             .map(|thread| {
@@ -129,15 +131,16 @@ impl Pool {
                 *const (dyn Fn(usize, usize) + Sync + 'static),
             >(work)
         });
-        let round = Round { work: work_everywhere, blocks, next: Arc::new(AtomicUsize::new(0)) };
+        let round = Round { work: work_everywhere, blocks };
+        self.shared.next.store(0, Ordering::Relaxed);
         {
             let mut state = lock(&self.shared.state);
             state.generation += 1;
-            state.round = Some(round.clone());
+            state.round = Some(round);
             state.busy = self.workers.len();
         }
         self.shared.started.notify_all();
-        let here = round.drain(0);
+        let here = round.drain(&self.shared.next, 0);
         let mut state = lock(&self.shared.state);
         while state.busy > 0 {
             state = self.shared.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -169,6 +172,36 @@ impl Pool {
             // SAFETY: chunks of different blocks do not overlap, and each block runs once.
             let chunk = unsafe { data.slice(start, length.min(total - start)) };
             work(block, chunk, thread);
+        });
+    }
+
+    /// Calls `work(index, rows, states)` for each block of so many rows of two matrices of equally
+    /// many; the last block may hold fewer.
+    ///
+    /// # Panics
+    /// If the matrices differ in their number of rows, or as [`run`](Self::run).
+    pub fn blocks(
+        &self,
+        (rows, width): (&mut [f32], usize),
+        (states, state_width): (&mut [f32], usize),
+        block: usize,
+        work: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
+    ) {
+        let count = rows.len() / width;
+        assert_eq!(rows.len(), count * width, "rows are [{count}, {width}]");
+        assert_eq!(states.len(), count * state_width, "states are [{count}, {state_width}]");
+        let (rows, states) = (SharedMut::new(rows), SharedMut::new(states));
+        self.run(count.div_ceil(block), &|index, _| {
+            let start = index * block;
+            let length = block.min(count - start);
+            // SAFETY: blocks do not overlap, and lie in both matrices as asserted.
+            let (rows, states) = unsafe {
+                (
+                    rows.slice(start * width, length * width),
+                    states.slice(start * state_width, length * state_width),
+                )
+            };
+            work(index, rows, states);
         });
     }
 
@@ -229,7 +262,7 @@ impl Shared {
                     match &state.round {
                         Some(round) if state.generation != seen => {
                             seen = state.generation;
-                            break round.clone();
+                            break *round;
                         }
                         _ => {
                             state =
@@ -238,7 +271,7 @@ impl Shared {
                     }
                 }
             };
-            let outcome = round.drain(thread);
+            let outcome = round.drain(&self.next, thread);
             let mut state = lock(&self.state);
             if let Err(panic) = outcome {
                 state.panic.get_or_insert(panic);
@@ -252,12 +285,12 @@ impl Shared {
 }
 
 impl Round {
-    fn drain(&self, thread: usize) -> Result<(), Panic> {
+    fn drain(&self, next: &AtomicUsize, thread: usize) -> Result<(), Panic> {
         // SAFETY: `Pool::run` waits for every thread before the function goes out of scope.
         let work = unsafe { &*self.work.0 };
         catch_unwind(AssertUnwindSafe(|| {
             loop {
-                let block = self.next.fetch_add(1, Ordering::Relaxed);
+                let block = next.fetch_add(1, Ordering::Relaxed);
                 if block >= self.blocks {
                     return;
                 }

@@ -2,6 +2,12 @@
 
 use std::{cmp::Ordering, collections::BinaryHeap};
 
+use crate::{
+    Similarity,
+    simd::vectorise,
+    tile::{self, Grouped, ROWS, TILE, Transposed},
+};
+
 /// How many candidates stand before a target, and how many beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
@@ -22,34 +28,135 @@ impl Standing {
 /// Where `target` stands among `scores`, one a candidate, when the candidates in `left_out` do not
 /// count. `left_out` is sorted, without repetition; the target never counts.
 ///
+/// A score that is not a number counts as better: a model that has diverged ranks last.
+///
 /// # Panics
 /// If the target or a left-out candidate has no score.
 pub fn standing(scores: &[f32], target: usize, left_out: &[u32]) -> Standing {
     let bar = scores[target];
-    let (mut better, mut equal) = pulp::Arch::new().dispatch(
+    let mut standing = count(scores, bar);
+    left_out.iter().map(|&c| c as usize).filter(|&c| c != target).for_each(|candidate| {
+        standing.forget(scores[candidate], bar);
+    });
+    standing.forget(bar, bar);
+    standing
+}
+
+fn count(scores: &[f32], bar: f32) -> Standing {
+    vectorise(
         #[inline(always)]
         || {
-            let (mut better, mut equal) = (0_u64, 0_u64);
+            let (mut better, mut equal) = (0, 0);
             // Counters of 32 bits vectorise; a block keeps them from overflowing.
             for block in scores.chunks(1 << 20) {
                 let (mut b, mut e) = (0_u32, 0_u32);
                 for &score in block {
-                    b += u32::from(score > bar);
+                    b += u32::from(is_better(score, bar));
                     e += u32::from(score == bar);
                 }
-                better += u64::from(b);
-                equal += u64::from(e);
+                better += b as usize;
+                equal += e as usize;
             }
-            (better as usize, equal as usize)
+            Standing { better, equal }
         },
-    );
-    let mut forget = |candidate: usize| {
-        better -= usize::from(scores[candidate] > bar);
-        equal -= usize::from(scores[candidate] == bar);
-    };
-    left_out.iter().map(|&c| c as usize).filter(|&c| c != target).for_each(&mut forget);
-    forget(target);
-    Standing { better, equal }
+    )
+}
+
+#[inline(always)]
+#[allow(clippy::neg_cmp_op_on_partial_ord, reason = "what is not a number is better")]
+fn is_better(score: f32, bar: f32) -> bool {
+    !(score <= bar)
+}
+
+impl Standing {
+    fn forget(&mut self, score: f32, bar: f32) {
+        self.better -= usize::from(is_better(score, bar));
+        self.equal -= usize::from(score == bar);
+    }
+}
+
+/// Filtered ranking of many queries, tile by tile: the buffers, kept from call to call.
+#[derive(Debug, Default)]
+pub struct Ranker {
+    blocks: Vec<Grouped>,
+    transposed: Transposed,
+    targets: Vec<f32>,
+    target_biases: Vec<f32>,
+    block: Vec<f32>,
+    bars: Vec<f32>,
+}
+
+impl Ranker {
+    /// Where each query's target stands among all candidates. `queries` is `[m, width]`,
+    /// `candidates` `[n, width]`, `biases` is added to their scores, `[n]` or none; `left_out(i)` are the candidates that do not count for query `i`,
+    /// sorted, without repetition; the target never counts.
+    ///
+    /// # Panics
+    /// If a length does not fit or a target is no candidate.
+    pub fn standings<'k>(
+        &mut self,
+        similarity: Similarity,
+        (queries, candidates, width): (&[f32], &[f32], usize),
+        biases: &[f32],
+        targets: &[u32],
+        left_out: impl Fn(usize) -> &'k [u32],
+        standings: &mut [Standing],
+    ) {
+        let m = targets.len();
+        assert_eq!(queries.len(), m * width, "queries are [{m}, {width}]");
+        assert_eq!(standings.len(), m, "a standing a query");
+        standings.fill(Standing::default());
+        self.blocks.resize_with(m.div_ceil(ROWS), Grouped::default);
+        self.bars.clear();
+        for (rows, (packed, targets)) in
+            queries.chunks(ROWS * width).zip(self.blocks.iter_mut().zip(targets.chunks(ROWS)))
+        {
+            packed.pack(rows, width, similarity);
+            self.targets.clear();
+            self.target_biases.clear();
+            for &target in targets {
+                let row = &candidates[target as usize * width..][..width];
+                self.targets.extend_from_slice(row);
+                self.target_biases.extend(biases.get(target as usize));
+            }
+            // The bars come from the same kernel as the scores: a target equals itself.
+            self.transposed.pack(&self.targets, width, &self.target_biases);
+            self.block.resize(tile::block_len(targets.len(), targets.len()), 0.0);
+            tile::scores(similarity, packed, &self.transposed, &mut self.block);
+            let bar = |i| self.block[tile::place(targets.len(), i, i)];
+            self.bars.extend((0..targets.len()).map(bar));
+        }
+        for (tile, rows) in candidates.chunks(TILE * width).enumerate() {
+            let (start, length) = (tile * TILE, rows.len() / width);
+            let tile_biases = biases.get(start..start + length).unwrap_or_default();
+            self.transposed.pack(rows, width, tile_biases);
+            for (block, packed) in self.blocks.iter().enumerate() {
+                let count = packed.count();
+                self.block.resize(tile::block_len(count, length), 0.0);
+                tile::scores(similarity, packed, &self.transposed, &mut self.block);
+                for query in 0..count {
+                    let i = block * ROWS + query;
+                    let (bar, standing) = (self.bars[i], &mut standings[i]);
+                    for scores in tile::row(&self.block, count, length, query) {
+                        let found = self::count(scores, bar);
+                        standing.better += found.better;
+                        standing.equal += found.equal;
+                    }
+                    let here = |id: u32| (id as usize).checked_sub(start).filter(|&c| c < length);
+                    let score = |c| self.block[tile::place(count, query, c)];
+                    let left_out = left_out(i);
+                    let first = left_out.partition_point(|&id| (id as usize) < start);
+                    let others = left_out[first..].iter().filter(|&&id| id != targets[i]);
+                    for c in others.map_while(|&id| here(id)) {
+                        standing.forget(score(c), bar);
+                    }
+                    if here(targets[i]).is_some() {
+                        standing.forget(bar, bar);
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// A candidate with its score; greater is better, and of equals the lower id.
@@ -108,6 +215,59 @@ mod tests {
             let found = standing(&scores, target, left_out);
             assert_eq!(found, Standing { better, equal }, "target {target}");
             assert_eq!(found.rank(), rank);
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_ranks_last() {
+        assert_eq!(standing(&[f32::NAN, 1.0, 2.0], 0, &[]).rank(), 3.0);
+        assert_eq!(standing(&[f32::NAN, 1.0, 2.0], 2, &[]).rank(), 2.0);
+        assert_eq!(standing(&[f32::NAN; 4], 1, &[2]).rank(), 3.0);
+    }
+
+    /// Tile by tile as one row after the other, ties included.
+    #[test]
+    fn tiles_rank_as_rows_do() {
+        use crate::similarity::plain;
+        let (m, width) = (131, 6);
+        for n in [1, 95, 480, 481, 1300] {
+            // Few different values: many ties.
+            let coarse = |rows, salt| {
+                let values = plain::matrix(rows, width, salt);
+                values.iter().map(|x| (x * 2.0).round()).collect::<Vec<f32>>()
+            };
+            let (queries, candidates) = (coarse(m, 1), coarse(n, 2));
+            let biases = if n == 481 { coarse(n, 3)[..n].to_vec() } else { Vec::new() };
+            let targets: Vec<u32> = (0..m).map(|i| (i * 37 % n) as u32).collect();
+            let mut left_out: Vec<Vec<u32>> = (0..m)
+                .map(|i| (0..i % 40).map(|k| ((i * 31 + k * 57) % n) as u32).collect())
+                .collect();
+            for list in &mut left_out {
+                list.sort_unstable();
+                list.dedup();
+            }
+            for similarity in plain::ALL {
+                let mut found = vec![Standing { better: 7, equal: 7 }; m];
+                Ranker::default().standings(
+                    similarity,
+                    (&queries, &candidates, width),
+                    &biases,
+                    &targets,
+                    |i| &left_out[i],
+                    &mut found,
+                );
+                let (mut grouped, mut transposed) = (Grouped::default(), Transposed::default());
+                grouped.pack(&queries, width, similarity);
+                transposed.pack(&candidates, width, &biases);
+                let mut block = vec![0.0; tile::block_len(m, n)];
+                tile::scores(similarity, &grouped, &transposed, &mut block);
+                for i in 0..m {
+                    let mut scores = vec![0.0; n];
+                    tile::read_row(&block, m, i, &mut scores);
+                    let expected = standing(&scores, targets[i] as usize, &left_out[i]);
+                    assert_eq!(found[i], expected, "{similarity:?}, {n} candidates, query {i}");
+                }
+            }
         }
     }
 

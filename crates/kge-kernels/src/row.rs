@@ -1,5 +1,7 @@
 //! Single rows: dot products, lengths, sums. Sixteen fixed lanes, added as a tree.
 
+use crate::simd::vectorise;
+
 /// Lanes of every reduction; wide enough for AVX-512, the same at every width.
 pub const LANES: usize = 16;
 
@@ -37,7 +39,7 @@ pub(crate) fn fold(a: &[f32], b: &[f32], term: impl Fn(f32, f32, f32) -> f32) ->
 /// If the lengths differ.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len(), "rows of one length");
-    pulp::Arch::new().dispatch(
+    vectorise(
         #[inline(always)]
         || fold(a, b, |a, b, sum| a.mul_add(b, sum)),
     )
@@ -58,10 +60,10 @@ pub fn dots(row: &[f32], rows: &[f32], out: &mut [f32]) {
         out.fill(0.0);
         return;
     }
-    pulp::Arch::new().dispatch(
+    vectorise(
         #[inline(always)]
         || {
-            for (other, out) in rows.chunks_exact(row.len()).zip(out) {
+            for (other, out) in rows.chunks_exact(row.len()).zip(&mut *out) {
                 *out = fold(row, other, |a, b, sum| a.mul_add(b, sum));
             }
         },

@@ -19,6 +19,8 @@ pub struct Embeddings {
     /// `[relations, relation_width]`, or twice as many rows with reciprocal relations, the
     /// forward ones first.
     pub relations: Vec<f32>,
+    /// `[entities]`, added to an entity's score as a candidate; empty if the model has none.
+    pub biases: Vec<f32>,
     /// Shared tensors in the layout's order.
     pub shared: Vec<Vec<f32>>,
     /// Floats in an entity row.
@@ -67,6 +69,9 @@ impl Embeddings {
                 &self.relations,
             ),
         ];
+        if layout.bias {
+            tensors.push(("biases".to_owned(), vec![self.biases.len()], &self.biases));
+        }
         for (tensor, values) in layout.shared.iter().zip(&self.shared) {
             tensors.push((format!("shared.{}", tensor.name), tensor.shape.clone(), values));
         }
@@ -137,8 +142,11 @@ impl Embeddings {
             let shape: Vec<_> = shared.shape.iter().map(|&n| Some(n)).collect();
             tensor(&format!("shared.{}", shared.name), &shape)
         });
+        let entities = tensor("entities", &[None, Some(layout.entity_width)])?;
+        let count = entities.len() / layout.entity_width;
         Ok(Self {
-            entities: tensor("entities", &[None, Some(layout.entity_width)])?,
+            biases: if layout.bias { tensor("biases", &[Some(count)])? } else { Vec::new() },
+            entities,
             relations: tensor("relations", &[None, Some(layout.relation_width)])?,
             shared: shared.collect::<Result<_>>()?,
             entity_width: layout.entity_width,
@@ -156,7 +164,7 @@ mod tests {
         Layout {
             similarity: Similarity::Dot,
             directions: vec![Direction::Tail],
-            bias: false,
+            bias: true,
             entity_width: 3,
             relation_width: 2,
             query_width: 3,
@@ -178,6 +186,7 @@ mod tests {
         Embeddings {
             entities: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
             relations: vec![-1.0, 0.5],
+            biases: vec![0.25, -0.5],
             shared: vec![vec![0.0, 1.0, 2.0, 3.0]],
             entity_width: 3,
             relation_width: 2,

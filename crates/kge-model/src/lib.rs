@@ -29,7 +29,7 @@ pub use error::Error;
 pub use kge_kernels::Similarity;
 pub use layout::{Constraint, Direction, Initialiser, Layout, SharedTensor};
 pub use record::{ModelRecord, PluginRef};
-pub use session::{QueryBatch, QueryGradient, ScoringModel, Session};
+pub use session::{QueryBatch, QueryGradient, ScoringModel, Session, project};
 
 /// What this crate's fallible functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,6 +1,6 @@
 //! The trait that trainer, evaluator and server call: rows in, rows out.
 
-use crate::{Description, Direction, Error, Layout, Result};
+use crate::{Description, Direction, Embeddings, Error, Layout, Result};
 
 /// A configured scoring model: shared by all threads, it hands each one a session.
 pub trait ScoringModel: Send + Sync {
@@ -15,6 +15,18 @@ pub trait ScoringModel: Send + Sync {
     /// # Errors
     /// If the model cannot be instantiated (limits, traps).
     fn session(&self) -> Result<Box<dyn Session + '_>>;
+
+    /// A session that has the shared tensors of these rows, where the model has any.
+    ///
+    /// # Errors
+    /// As for [`session`](Self::session) and [`Session::set_shared`].
+    fn session_of(&self, embeddings: &Embeddings) -> Result<Box<dyn Session + '_>> {
+        let mut session = self.session()?;
+        if !embeddings.shared.is_empty() {
+            session.set_shared(&embeddings.shared)?;
+        }
+        Ok(session)
+    }
 }
 
 /// One thread's use of a scoring model.
@@ -37,11 +49,66 @@ pub trait Session: Send {
         out: &mut QueryGradient,
     ) -> Result<()>;
 
+    /// Candidate rows, `[batch, query_width]` row-major, written into `out` whole: for models
+    /// whose layout says `projects_candidates`. `batch.anchors` are the candidate entities' rows,
+    /// tails for direction `Tail` and heads for `Head`.
+    ///
+    /// # Errors
+    /// As for `query`; [`Error::Unsupported`] if the model does not project its candidates, as by
+    /// default.
+    fn candidate(&mut self, batch: &QueryBatch<'_>, out: &mut Vec<f32>) -> Result<()> {
+        let _ = (batch, out);
+        Err(not_projecting())
+    }
+
+    /// The vector-Jacobian product of [`candidate`](Self::candidate) for `d_candidate`,
+    /// `[batch, query_width]`, written into `out` whole; `out.anchors` is by the entities.
+    ///
+    /// # Errors
+    /// As for `candidate`.
+    fn candidate_vjp(
+        &mut self,
+        batch: &QueryBatch<'_>,
+        d_candidate: &[f32],
+        out: &mut QueryGradient,
+    ) -> Result<()> {
+        let _ = (batch, d_candidate, out);
+        Err(not_projecting())
+    }
+
     /// Hands over the shared tensors, in the layout's order; once a step, before its queries.
     ///
     /// # Errors
     /// As for `query`.
     fn set_shared(&mut self, tensors: &[Vec<f32>]) -> Result<()>;
+}
+
+fn not_projecting() -> Error {
+    Error::Unsupported { model: "this model".into(), what: "projecting candidates".into() }
+}
+
+/// Candidate rows of some entities, `[entities, entity_width]`, projected by one relation row:
+/// `[entities, query_width]`, written into `out` whole.
+///
+/// # Errors
+/// As for [`Session::candidate`].
+pub fn project(
+    session: &mut dyn Session,
+    layout: &Layout,
+    direction: Direction,
+    relation: &[f32],
+    entities: &[f32],
+    out: &mut Vec<f32>,
+) -> Result<()> {
+    let relation_of = vec![0; entities.len() / layout.entity_width];
+    let batch = QueryBatch {
+        direction,
+        anchors: entities,
+        relations: relation,
+        relation_of: &relation_of,
+        context: &[],
+    };
+    session.candidate(&batch, out)
 }
 
 /// What one call asks: all of one direction.

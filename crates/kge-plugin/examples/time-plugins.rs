@@ -1,85 +1,141 @@
-//! Times the plugins of this repository: loading, and calls at 1024 x 256 beside the same crate
-//! compiled natively. `make plugins` first.
+//! Times the plugins of this repository: loading, calls of 1,024 rows beside the same crate
+//! compiled natively, and gradients derived beside those by hand. `make plugins` first.
 
 use std::error::Error;
 use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
-use kge_model::{Direction, QueryBatch, QueryGradient, ScoringModel as _};
-use kge_plugin::{Host, HostConfig};
-use kge_plugin_sdk::Model;
+use kge_model::{Direction, HyperParameters, QueryBatch, QueryGradient, ScoringModel as _};
+use kge_plugin::{Host, HostConfig, Plugin, toolchain};
+use kge_plugin_sdk::{Batch, Scoring};
 
 const BATCH: usize = 1024;
-const WIDTH: usize = 256;
 const RELATIONS: usize = 237;
+const RUNS: usize = 51;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    time::<complex::ComplEx>("complex", WIDTH / 2)?;
-    time::<distmult::DistMult>("distmult", WIDTH)?;
-    time::<transe::TransE>("transe", WIDTH)
+    println!("ms of one call of {BATCH} rows, one thread; median of {RUNS}");
+    two_ways()?;
+    time::<transe::TransE>("transe", 256)?;
+    time::<distmult::DistMult>("distmult", 256)?;
+    time::<complex::ComplEx>("complex", 128)?;
+    time::<cp::Cp>("cp", 128)?;
+    time::<simple::SimplE>("simple", 128)?;
+    time::<hole::HolE>("hole", 256)?;
+    time::<rotate::RotatE>("rotate", 128)?;
+    time::<quate::QuatE>("quate", 64)?;
+    time::<pairre::PairRe>("pairre", 256)?;
+    time::<mure::MuRe>("mure", 256)?;
+    time::<transh::TransH>("transh", 256)?;
+    time::<transd::TransD>("transd", 128)?;
+    time::<rescal::Rescal>("rescal", 128)?;
+    time::<transr::TransR>("transr", 128)?;
+    time::<tucker::TuckEr>("tucker", 128)?;
+    time::<conve::ConvE>("conve", 200)
 }
 
-fn time<M: Model>(name: &str, dim: usize) -> Result<(), Box<dyn Error>> {
+/// The same models, their gradients derived and by hand, in one component.
+fn two_ways() -> Result<(), Box<dyn Error>> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/two-ways");
+    let out = tempfile::tempdir()?;
+    let component = std::fs::read(&toolchain::build(&source, out.path())?[0])?;
+    let plugin = Host::new(HostConfig::default())?.load(&component)?;
+    for (number, name) in (0_u32..).zip(["TransE", "DistMult", "ComplEx"]) {
+        let mut times = Vec::new();
+        for derived in [0.0, 1.0] {
+            let given =
+                [("model".to_owned(), number.into()), ("derived".to_owned(), derived)].into();
+            times.push(sandboxed(&plugin, 256, &given)?);
+        }
+        let ((hand_query, hand_vjp), (query, vjp)) = (times[0], times[1]);
+        println!(
+            "{name:<10} query by hand {hand_query:.3}, derived {query:.3} ({:.2}); \
+             query-vjp by hand {hand_vjp:.3}, derived {vjp:.3} ({:.2})",
+            query / hand_query,
+            vjp / hand_vjp
+        );
+    }
+    Ok(())
+}
+
+fn time<M: Scoring>(name: &str, dim: usize) -> Result<(), Box<dyn Error>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/components");
     let bytes = std::fs::read(path.join(format!("{name}.wasm")))?;
     let cache = tempfile::tempdir()?;
     let host = || Host::new(HostConfig { cache: Some(cache.path().into()), ..Default::default() });
     let cold = milliseconds(1, || host().and_then(|host| host.load(&bytes)).map(drop))?;
     let warm_host = host()?;
-    let warm = milliseconds(20, || warm_host.load(&bytes).map(drop))?;
-    println!("{name}: load compiled {cold:.1} ms, cached {warm:.2} ms");
+    let warm = milliseconds(21, || warm_host.load(&bytes).map(drop))?;
+    let plugin = warm_host.load(&bytes)?;
+    let (query, vjp) = sandboxed(&plugin, dim, &HyperParameters::new())?;
 
-    let sandboxed = warm_host.load(&bytes)?.configure(dim, &Default::default())?;
-    let native = M::configure(dim, &Default::default())?;
-    let wave = |rows: usize, phase: f32| -> Vec<f32> {
-        (0..rows * WIDTH).map(|i| (i as f32 * 0.7 + phase).sin()).collect()
+    let native = M::configure(dim, &plugin.description().complete(&HyperParameters::new())?)?;
+    let layout = native.layout();
+    let shared = kge_plugin_sdk::trial::tensors(&layout);
+    let relation_of = relation_of();
+    let batch = Batch {
+        direction: kge_plugin_sdk::Direction::Tail,
+        entities: &wave(BATCH * layout.entity_width, 0.0),
+        relations: &wave(RELATIONS * layout.relation_width, 1.0),
+        relation_of: &relation_of,
+        shared: &shared,
     };
-    let (anchors, relations, d_query) = (wave(BATCH, 0.0), wave(RELATIONS, 1.0), wave(BATCH, 2.0));
-    let relation_of: Vec<u32> = (0..BATCH).map(|i| (i * 31 % RELATIONS) as u32).collect();
+    let d_query = wave(BATCH * layout.query_width, 2.0);
+    let runs = if shared.is_empty() { RUNS } else { 3 };
+    let native_query = milliseconds(runs, || {
+        black_box(native.queries(&layout, &batch));
+        Ok::<_, kge_model::Error>(())
+    })?;
+    let native_vjp = milliseconds(runs, || {
+        black_box(native.queries_vjp(&layout, &batch, &d_query));
+        Ok::<_, kge_model::Error>(())
+    })?;
+    println!(
+        "{name:<10} dim {dim}: query {query:.3}, native {native_query:.3}; \
+         query-vjp {vjp:.3}, native {native_vjp:.3}; \
+         {} KiB, load compiled {cold:.0}, cached {warm:.2}",
+        bytes.len() >> 10
+    );
+    Ok(())
+}
+
+/// Milliseconds of `query` and of `query-vjp` in the sandbox.
+fn sandboxed(
+    plugin: &Plugin,
+    dim: usize,
+    given: &HyperParameters,
+) -> Result<(f64, f64), Box<dyn Error>> {
+    let model = plugin.configure(dim, given)?;
+    let layout = model.layout();
+    let relation_of = relation_of();
     let batch = QueryBatch {
         direction: Direction::Tail,
-        anchors: &anchors,
-        relations: &relations,
+        anchors: &wave(BATCH * layout.entity_width, 0.0),
+        relations: &wave(RELATIONS * layout.relation_width, 1.0),
         relation_of: &relation_of,
         context: &[],
     };
-    let mut session = sandboxed.session()?;
+    let d_query = wave(BATCH * layout.query_width, 2.0);
+    let mut session = model.session()?;
+    let sizes = layout.shared.iter().map(|tensor| tensor.shape.iter().product());
+    let shared: Vec<_> = sizes.map(|size| wave(size, 3.0)).collect();
+    if !shared.is_empty() {
+        session.set_shared(&shared)?;
+    }
     let (mut rows, mut gradient) = (Vec::new(), QueryGradient::default());
-    let query = milliseconds(200, || session.query(&batch, &mut rows))?;
-    let vjp = milliseconds(200, || session.query_vjp(&batch, &d_query, &mut gradient))?;
+    let runs = if shared.is_empty() { RUNS } else { 3 };
+    let query = milliseconds(runs, || session.query(&batch, &mut rows))?;
+    let vjp = milliseconds(runs, || session.query_vjp(&batch, &d_query, &mut gradient))?;
+    Ok((query, vjp))
+}
 
-    let tail = kge_plugin_sdk::Direction::Tail;
-    let relation = |of: u32| of as usize * WIDTH..(of as usize + 1) * WIDTH;
-    let native_query = milliseconds(200, || {
-        let mut rows = vec![0.0; BATCH * WIDTH];
-        for (i, &of) in relation_of.iter().enumerate() {
-            let row = i * WIDTH..(i + 1) * WIDTH;
-            native.query(tail, &anchors[row.clone()], &relations[relation(of)], &mut rows[row]);
-        }
-        black_box(&rows);
-        Ok::<_, kge_model::Error>(())
-    })?;
-    let native_vjp = milliseconds(200, || {
-        let mut d_anchors = vec![0.0; BATCH * WIDTH];
-        let mut d_relations = vec![0.0; RELATIONS * WIDTH];
-        for (i, &of) in relation_of.iter().enumerate() {
-            let row = i * WIDTH..(i + 1) * WIDTH;
-            native.query_vjp(
-                tail,
-                &anchors[row.clone()],
-                &relations[relation(of)],
-                &d_query[row.clone()],
-                &mut d_anchors[row],
-                &mut d_relations[relation(of)],
-            );
-        }
-        black_box((&d_anchors, &d_relations));
-        Ok::<_, kge_model::Error>(())
-    })?;
-    println!("  query     {query:.3} ms, native {native_query:.3} ms");
-    println!("  query-vjp {vjp:.3} ms, native {native_vjp:.3} ms");
-    Ok(())
+fn relation_of() -> Vec<u32> {
+    (0..BATCH).map(|row| (row * 31 % RELATIONS) as u32).collect()
+}
+
+fn wave(count: usize, phase: f32) -> Vec<f32> {
+    (0..count).map(|i| (i as f32 * 0.7 + phase).sin()).collect()
 }
 
 /// The median of some runs.

@@ -16,6 +16,9 @@ pub enum Error {
         /// Bytes that are accepted.
         limit: usize,
     },
+    /// There is more code in the component than the host compiles.
+    #[error("plugin {0}")]
+    Code(String),
     /// The bytes are no component, or use a feature that the host does not allow.
     #[error("not a plugin: {0}")]
     NotAComponent(String),

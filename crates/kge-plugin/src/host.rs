@@ -6,14 +6,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Engine};
 
-use crate::bindings::{CANDIDATES, LINALG, ModelPre, SCORING};
+use crate::bindings::{LINALG, ModelPre, SCORING, compatible, linalg};
 use crate::cache::Cache;
+use crate::candidates;
 use crate::plugin::Loaded;
 use crate::sandbox::{Sandbox, State};
-use crate::{Error, HostConfig, Limits, Plugin, Result, describe};
+use crate::{Error, HostConfig, Limits, Plugin, Result, describe, size};
 
 /// How often the clock of the deadlines ticks.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
@@ -44,27 +45,30 @@ impl Host {
         Ok(Self { shared: Arc::new(Shared { engine, limits: config.limits, cache, clock }) })
     }
 
+    /// What plugins may use.
+    pub fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
     /// Loads a component: compiles it, or takes its machine code from the cache, and asks it to
     /// describe itself.
     ///
     /// # Errors
-    /// If it is too large, is no component, imports anything, lacks the contract's exports, or
+    /// If it is too large, is no component, imports anything but `linalg`, lacks the contract's exports, or
     /// describes itself in a way the contract does not allow; always in words.
     pub fn load(&self, bytes: &[u8]) -> Result<Plugin> {
         let Shared { engine, limits, cache, clock } = &*self.shared;
-        if bytes.len() > limits.component_bytes {
-            return Err(Error::TooLarge { found: bytes.len(), limit: limits.component_bytes });
-        }
+        size::admit(bytes, limits)?;
         let sha256 = hex(&Sha256::digest(bytes));
         let component = match cache {
             Some(cache) => cache.component(engine, &sha256, bytes)?,
             None => compile(engine, bytes)?,
         };
         inspect(engine, &component)?;
-        let projects_candidates = component.get_export_index(None, CANDIDATES).is_some();
-
         let unlinked = |error: wasmtime::Error| Error::NotAComponent(format!("{error:#}"));
-        let linker = Linker::<State>::new(engine);
+        let mut linker = Linker::<State>::new(engine);
+        linalg::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)
+            .map_err(|error| Error::Engine(error.to_string()))?;
         let instance = linker.instantiate_pre(&component).map_err(unlinked)?;
         let instance = ModelPre::new(instance).map_err(unlinked)?;
 
@@ -75,7 +79,7 @@ impl Host {
             sha256,
             instance,
             limits: limits.clone(),
-            projects_candidates,
+            candidates: candidates::Exports::find(&component),
             clock: Arc::clone(clock),
         })))
     }
@@ -107,15 +111,12 @@ pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component> {
     })
 }
 
-/// Refuses imports, and a component without the contract's exports, by name.
+/// Refuses imports other than `linalg`, and a component without the contract's exports, by name.
 fn inspect(engine: &Engine, component: &Component) -> Result<()> {
     let kind = component.component_type();
-    if let Some((import, _)) = kind.imports(engine).next() {
-        let import = match import.starts_with(LINALG) {
-            true => format!("{import} (planned for a later release)"),
-            false => import.to_owned(),
-        };
-        return Err(Error::Import { import });
+    let mut imports = kind.imports(engine).map(|(name, _)| name);
+    if let Some(import) = imports.find(|name| !compatible(name, LINALG)) {
+        return Err(Error::Import { import: import.to_owned() });
     }
     if component.get_export_index(None, SCORING).is_none() {
         let names: Vec<_> = kind.exports(engine).map(|(name, _)| name.to_owned()).collect();

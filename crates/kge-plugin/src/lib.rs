@@ -4,7 +4,8 @@
 //! loaded component that has described itself; [configured](Plugin::configure) with a dimension it
 //! becomes a [`PluginModel`], which is a [`kge_model::ScoringModel`]: each thread that asks it for
 //! a session gets its own sandbox. [`check`] tells whether a plugin keeps the contract of
-//! `plugins/wit/kge-model.wit`, its gradients included, and [`toolchain`] builds plugins from Rust.
+//! `plugins/wit/kge-model.wit`, its gradients included, and [`bench`] how fast it is;
+//! [`template`] makes a new model's crate, and [`toolchain`] builds plugins from Rust.
 //!
 //! ```no_run
 //! use kge_model::ScoringModel;
@@ -17,25 +18,31 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Nothing is linked: no WASI, no clock, no randomness, no I/O. So a plugin is deterministic. A
+//! Nothing is linked but matrix products by kge-kernels (`linalg`): no WASI, no clock, no randomness, no I/O. So a plugin is deterministic. A
 //! call that traps, runs out of time or of memory is an error in words; its sandbox is thrown away
 //! and the next call of the same session gets a fresh one.
 
+mod bench;
 mod bindings;
 mod cache;
+mod candidates;
 mod check;
 mod describe;
 mod error;
 mod host;
 mod layout;
 mod limits;
+mod linalg;
 mod model;
 mod plugin;
 mod sandbox;
+mod size;
+pub mod template;
 pub mod toolchain;
 
 use std::path::{Path, PathBuf};
 
+pub use bench::{BenchReport, bench};
 pub use check::{CheckReport, Finding, check};
 pub use error::Error;
 pub use host::Host;

@@ -30,8 +30,14 @@ pub struct Limits {
     pub stack_bytes: usize,
     /// How long one call may take.
     pub call_deadline: Duration,
+    /// Floating-point operations that one call may have done by `linalg`.
+    pub call_operations: u64,
     /// Bytes of a component that are compiled at all.
     pub component_bytes: usize,
+    /// Bytes of one function.
+    pub function_bytes: usize,
+    /// Functions of all modules in a component together.
+    pub functions: usize,
 }
 
 impl Default for Limits {
@@ -44,7 +50,11 @@ impl Default for Limits {
             memories: 16,
             stack_bytes: 512 << 10,
             call_deadline: Duration::from_secs(5),
+            // Some seconds of one core: what `call_deadline` is to instructions.
+            call_operations: 400_000_000_000,
             component_bytes: 16 << 20,
+            function_bytes: 256 << 10,
+            functions: 20_000,
         }
     }
 }

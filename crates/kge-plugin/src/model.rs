@@ -8,6 +8,7 @@ use kge_model::{
 };
 use wasmtime::component::ResourceAny;
 
+use crate::candidates;
 use crate::layout::Settings;
 use crate::plugin::Loaded;
 use crate::sandbox::Sandbox;
@@ -59,7 +60,7 @@ struct PluginSession<'a> {
     has_shared: bool,
 }
 
-impl PluginSession<'_> {
+impl<'a> PluginSession<'a> {
     fn name(&self) -> &str {
         &self.model.plugin.description.name
     }
@@ -106,6 +107,42 @@ impl PluginSession<'_> {
             });
         }
         Ok(())
+    }
+
+    /// The interface of a model that projects its candidates, for a batch it can be asked.
+    fn projecting(&self, batch: &QueryBatch<'_>) -> Result<&'a candidates::Exports> {
+        let model = self.model;
+        let unsupported = |what: &str| ModelError::Unsupported {
+            model: model.plugin.description.name.clone(),
+            what: what.to_owned(),
+        };
+        match &model.plugin.candidates {
+            None => Err(unsupported("projecting candidates")),
+            Some(_) if batch.direction == Direction::Relation => {
+                Err(unsupported("projecting relations"))
+            }
+            Some(exports) => Ok(exports),
+        }
+    }
+
+    /// Whether gradients have the lengths of what they are by, and finite values.
+    fn sound(
+        &self,
+        function: &'static str,
+        by_anchors: &'static str,
+        batch: &QueryBatch<'_>,
+        gradient: &QueryGradient,
+    ) -> Result<()> {
+        let layout = &self.model.layout;
+        self.length(function, by_anchors, gradient.anchors.len(), batch.anchors.len())?;
+        self.length(function, "d-relations", gradient.relations.len(), batch.relations.len())?;
+        self.length(function, "d-shared", gradient.shared.len(), layout.shared.len())?;
+        for (gradient, tensor) in gradient.shared.iter().zip(&layout.shared) {
+            self.length(function, "d-shared", gradient.len(), tensor.shape.iter().product())?;
+            self.finite(function, gradient, gradient.len())?;
+        }
+        self.finite(function, &gradient.anchors, layout.entity_width)?;
+        self.finite(function, &gradient.relations, layout.relation_width)
     }
 
     fn length(
@@ -159,19 +196,44 @@ impl Session for PluginSession<'_> {
         self.admit(FUNCTION, batch)?;
         let layout = &self.model.layout;
         self.length(FUNCTION, "d-query", d_query.len(), batch.len() * layout.query_width)?;
-        let gradients = self.run(|sandbox, scorer| sandbox.query_vjp(scorer, batch, d_query))?;
-        out.anchors = gradients.d_anchors;
-        out.relations = gradients.d_relations;
-        out.shared = gradients.d_shared;
-        self.length(FUNCTION, "d-anchors", out.anchors.len(), batch.anchors.len())?;
-        self.length(FUNCTION, "d-relations", out.relations.len(), batch.relations.len())?;
-        self.length(FUNCTION, "d-shared", out.shared.len(), layout.shared.len())?;
-        for (gradient, tensor) in out.shared.iter().zip(&layout.shared) {
-            self.length(FUNCTION, "d-shared", gradient.len(), tensor.shape.iter().product())?;
-            self.finite(FUNCTION, gradient, gradient.len())?;
-        }
-        self.finite(FUNCTION, &out.anchors, layout.entity_width)?;
-        self.finite(FUNCTION, &out.relations, layout.relation_width)
+        let told = self.run(|sandbox, scorer| sandbox.query_vjp(scorer, batch, d_query))?;
+        *out = QueryGradient {
+            anchors: told.d_anchors,
+            relations: told.d_relations,
+            shared: told.d_shared,
+        };
+        self.sound(FUNCTION, "d-anchors", batch, out)
+    }
+
+    fn candidate(&mut self, batch: &QueryBatch<'_>, out: &mut Vec<f32>) -> Result<()> {
+        const FUNCTION: &str = "candidate";
+        let exports = self.projecting(batch)?;
+        self.admit(FUNCTION, batch)?;
+        let width = self.model.layout.query_width;
+        *out = self.run(|sandbox, scorer| sandbox.candidate(exports, scorer, batch))?;
+        self.length(FUNCTION, "candidate rows", out.len(), batch.len() * width)?;
+        self.finite(FUNCTION, out, width)
+    }
+
+    fn candidate_vjp(
+        &mut self,
+        batch: &QueryBatch<'_>,
+        d_candidate: &[f32],
+        out: &mut QueryGradient,
+    ) -> Result<()> {
+        const FUNCTION: &str = "candidate-vjp";
+        let exports = self.projecting(batch)?;
+        self.admit(FUNCTION, batch)?;
+        let expected = batch.len() * self.model.layout.query_width;
+        self.length(FUNCTION, "d-candidate", d_candidate.len(), expected)?;
+        let told =
+            self.run(|sandbox, scorer| sandbox.candidate_vjp(exports, scorer, batch, d_candidate))?;
+        *out = QueryGradient {
+            anchors: told.d_entities,
+            relations: told.d_relations,
+            shared: told.d_shared,
+        };
+        self.sound(FUNCTION, "d-entities", batch, out)
     }
 
     fn set_shared(&mut self, tensors: &[Vec<f32>]) -> Result<()> {

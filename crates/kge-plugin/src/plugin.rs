@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kge_model::{Description, Error as ModelError, HyperParameters, Layout};
 
 use crate::bindings::ModelPre;
+use crate::candidates;
 use crate::host::Clock;
 use crate::model::PluginModel;
 use crate::sandbox::{Sandbox, State};
@@ -22,7 +23,8 @@ pub(crate) struct Loaded {
     pub(crate) sha256: String,
     pub(crate) instance: ModelPre<State>,
     pub(crate) limits: Limits,
-    pub(crate) projects_candidates: bool,
+    /// The interface of models that project their candidates, if the component exports it.
+    pub(crate) candidates: Option<candidates::Exports>,
     // Deadlines are only kept while the clock runs.
     #[allow(dead_code, reason = "held for its thread")]
     pub(crate) clock: Arc<Clock>,
@@ -46,7 +48,7 @@ impl Plugin {
     /// If the dimension or a hyper-parameter is not allowed, the model refuses them, or its layout
     /// is not one that the contract allows.
     pub fn configure(&self, dim: usize, given: &HyperParameters) -> Result<PluginModel> {
-        let Loaded { description, instance, limits, projects_candidates, .. } = &*self.0;
+        let Loaded { description, instance, limits, candidates, .. } = &*self.0;
         let refuse = |reason| ModelError::Configuration { model: description.name.clone(), reason };
         if !(1..=MAX_DIM).contains(&dim) {
             return Err(refuse(format!("dim must lie between 1 and {MAX_DIM}, not {dim}")).into());
@@ -57,19 +59,12 @@ impl Plugin {
         let mut sandbox = Sandbox::open(&description.name, "configure", instance, limits)?;
         let scorer = sandbox.configure(&settings)?;
         let layout: Layout = layout::layout(&description.name, sandbox.layout(scorer)?)?;
-        if layout.projects_candidates != *projects_candidates {
+        if layout.projects_candidates != candidates.is_some() {
             let reason = match layout.projects_candidates {
                 true => "is true, but the component does not export candidates",
                 false => "is false, but the component exports candidates",
             };
             return Err(layout::wrong(&description.name, "projects-candidates", reason.into()));
-        }
-        if layout.projects_candidates {
-            return Err(ModelError::Unsupported {
-                model: description.name.clone(),
-                what: "being run by this host: projected candidates come in a later release".into(),
-            }
-            .into());
         }
         Ok(PluginModel { plugin: Arc::clone(&self.0), settings, layout, hyper_parameters })
     }

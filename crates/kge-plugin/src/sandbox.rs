@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use kge_model::{Error, QueryBatch, Result};
-use wasmtime::component::ResourceAny;
+use wasmtime::component::{Instance, ResourceAny};
 use wasmtime::{ResourceLimiter, Store, Trap};
 
 use crate::bindings::{self, Description, Gradients, Layout, Model, ModelPre};
+use crate::candidates;
 use crate::host::TICK;
 use crate::layout::{Settings, guest_direction};
 use crate::limits::Limits;
@@ -17,6 +18,8 @@ pub(crate) struct State {
     limits: Limits,
     /// Bytes of all linear memories so far.
     memory_bytes: usize,
+    /// Operations that the call may still have done by `linalg`.
+    operations: u64,
     /// What was asked for beyond the limits.
     refused: Option<String>,
 }
@@ -24,7 +27,8 @@ pub(crate) struct State {
 pub(crate) struct Sandbox {
     model: String,
     store: Store<State>,
-    instance: Model,
+    instance: Instance,
+    scoring: Model,
     deadline: Duration,
     broken: bool,
 }
@@ -37,16 +41,20 @@ impl Sandbox {
         instance: &ModelPre<State>,
         limits: &Limits,
     ) -> Result<Self> {
-        let state = State { limits: limits.clone(), memory_bytes: 0, refused: None };
-        let mut store = Store::new(instance.engine(), state);
+        let mut store = Store::new(instance.engine(), State::new(limits));
         store.limiter(|state| state);
         store.set_hostcall_fuel(limits.memory_bytes);
         store.set_epoch_deadline(ticks(limits.call_deadline));
-        match instance.instantiate(&mut store) {
-            Ok(instance) => Ok(Self {
+        let opened = instance
+            .instance_pre()
+            .instantiate(&mut store)
+            .and_then(|instance| Ok((instance, Model::new(&mut store, &instance)?)));
+        match opened {
+            Ok((instance, scoring)) => Ok(Self {
                 model: model.to_owned(),
                 store,
                 instance,
+                scoring,
                 deadline: limits.call_deadline,
                 broken: false,
             }),
@@ -64,14 +72,14 @@ impl Sandbox {
     }
 
     pub(crate) fn describe(&mut self) -> Result<Description> {
-        self.call("describe", |instance, store| {
-            instance.kge_model_scoring().call_describe(store).map(Ok)
+        self.call("describe", |_, scoring, store| {
+            scoring.kge_model_scoring().call_describe(store).map(Ok)
         })
     }
 
     pub(crate) fn configure(&mut self, settings: &Settings) -> Result<ResourceAny> {
-        self.call("configure", |instance, store| {
-            instance.kge_model_scoring().call_configure(
+        self.call("configure", |_, scoring, store| {
+            scoring.kge_model_scoring().call_configure(
                 store,
                 settings.dim,
                 &settings.hyper_parameters,
@@ -80,8 +88,8 @@ impl Sandbox {
     }
 
     pub(crate) fn layout(&mut self, scorer: ResourceAny) -> Result<Layout> {
-        self.call("layout", |instance, store| {
-            instance.kge_model_scoring().scorer().call_layout(store, scorer).map(Ok)
+        self.call("layout", |_, scoring, store| {
+            scoring.kge_model_scoring().scorer().call_layout(store, scorer).map(Ok)
         })
     }
 
@@ -90,8 +98,8 @@ impl Sandbox {
         scorer: ResourceAny,
         batch: &QueryBatch<'_>,
     ) -> Result<Vec<f32>> {
-        self.call("query", |instance, store| {
-            instance.kge_model_scoring().scorer().call_query(
+        self.call("query", |_, scoring, store| {
+            scoring.kge_model_scoring().scorer().call_query(
                 store,
                 scorer,
                 guest_direction(batch.direction),
@@ -109,8 +117,8 @@ impl Sandbox {
         batch: &QueryBatch<'_>,
         d_query: &[f32],
     ) -> Result<Gradients> {
-        self.call("query-vjp", |instance, store| {
-            instance.kge_model_scoring().scorer().call_query_vjp(
+        self.call("query-vjp", |_, scoring, store| {
+            scoring.kge_model_scoring().scorer().call_query_vjp(
                 store,
                 scorer,
                 guest_direction(batch.direction),
@@ -124,23 +132,49 @@ impl Sandbox {
     }
 
     pub(crate) fn set_shared(&mut self, scorer: ResourceAny, tensors: &[Vec<f32>]) -> Result<()> {
-        self.call("set-shared", |instance, store| {
-            instance.kge_model_scoring().scorer().call_set_shared(store, scorer, tensors)
+        self.call("set-shared", |_, scoring, store| {
+            scoring.kge_model_scoring().scorer().call_set_shared(store, scorer, tensors)
         })
     }
 
-    /// One call under its deadline.
+    pub(crate) fn candidate(
+        &mut self,
+        exports: &candidates::Exports,
+        scorer: ResourceAny,
+        batch: &QueryBatch<'_>,
+    ) -> Result<Vec<f32>> {
+        self.call("candidate", |instance, _, store| {
+            exports.candidate((instance, store), scorer, batch)
+        })
+    }
+
+    pub(crate) fn candidate_vjp(
+        &mut self,
+        exports: &candidates::Exports,
+        scorer: ResourceAny,
+        batch: &QueryBatch<'_>,
+        d_candidate: &[f32],
+    ) -> Result<candidates::Gradients> {
+        self.call("candidate-vjp", |instance, _, store| {
+            exports.candidate_vjp((instance, store), scorer, batch, d_candidate)
+        })
+    }
+
+    /// One call under its deadline and its budget.
     fn call<T>(
         &mut self,
         function: &'static str,
         call: impl FnOnce(
+            &Instance,
             &Model,
             &mut Store<State>,
         ) -> wasmtime::Result<std::result::Result<T, bindings::Error>>,
     ) -> Result<T> {
         self.store.set_epoch_deadline(ticks(self.deadline));
+        let state = self.store.data_mut();
+        state.operations = state.limits.call_operations;
         let model = || self.model.clone();
-        match call(&self.instance, &mut self.store) {
+        match call(&self.instance, &self.scoring, &mut self.store) {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(refusal)) => Err(refused(model(), function, refusal)),
             Err(error) => {
@@ -228,6 +262,26 @@ impl ResourceLimiter for State {
 }
 
 impl State {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let operations = limits.call_operations;
+        Self { limits: limits.clone(), memory_bytes: 0, operations, refused: None }
+    }
+
+    /// Takes `operations` off the call's budget, if it has them and `floats` fit into memory.
+    ///
+    /// # Errors
+    /// Ends the call if not.
+    pub(crate) fn afford(&mut self, floats: u128, operations: u128) -> wasmtime::Result<()> {
+        let fits = floats.saturating_mul(4) <= self.limits.memory_bytes as u128;
+        match u64::try_from(operations).ok().and_then(|some| self.operations.checked_sub(some)) {
+            Some(left) if fits => {
+                self.operations = left;
+                Ok(())
+            }
+            _ => self.refuse("its budget".into()).map(drop),
+        }
+    }
+
     /// Ends the call: a plugin that needs more than its limit would only limp on.
     fn refuse(&mut self, limit: String) -> wasmtime::Result<bool> {
         let error = wasmtime::Error::msg(format!("asked for more than {limit}"));

@@ -2,9 +2,12 @@
 
 use kge_graph::{EntityId, RelationId, Triple};
 use kge_kernels::rank::{standing, top_k};
-use kge_model::{Direction, QueryBatch};
+use kge_model::{Direction, QueryBatch, project};
 
 use crate::{Error, Result, ServedModel};
+
+/// Entities that a model projects in one call.
+const PROJECTED: usize = 1024;
 
 /// A triple with one entity left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,11 +114,25 @@ impl ServedModel {
             relation_of: &[0],
             context: &[],
         };
+        let mut session = self.model.session_of(&self.embeddings)?;
         let mut query = Vec::new();
-        self.model.session()?.query(&batch, &mut query)?;
-        let mut scores = vec![0.0; self.embeddings.entity_count()];
+        session.query(&batch, &mut query)?;
         let entities = &self.embeddings.entities;
-        layout.similarity.scores(&query, entities, layout.query_width, &mut scores);
+        let mut scores = vec![0.0; self.embeddings.entity_count()];
+        if layout.projects_candidates {
+            let mut candidates = Vec::new();
+            let blocks = entities.chunks(PROJECTED * layout.entity_width);
+            for (entities, scores) in blocks.zip(scores.chunks_mut(PROJECTED)) {
+                let relation = batch.relations;
+                project(&mut *session, layout, direction, relation, entities, &mut candidates)?;
+                layout.similarity.scores(&query, &candidates, scores);
+            }
+        } else {
+            layout.similarity.scores(&query, entities, &mut scores);
+        }
+        for (score, bias) in scores.iter_mut().zip(&self.embeddings.biases) {
+            *score += bias;
+        }
         Ok(scores)
     }
 }

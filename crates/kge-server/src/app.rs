@@ -25,6 +25,8 @@ pub(crate) struct App {
     pub catalog: Catalog,
     pub jobs: Arc<dyn JobStore>,
     pub served: ServedModels,
+    /// Runs the plugins that questions need, and those that are added.
+    pub host: Arc<kge_plugin::Host>,
     pub doors: Doors,
     /// Asks for keys, where the settings say so.
     pub keys: Option<Keys>,
@@ -43,10 +45,10 @@ impl App {
             hosts: config.allowed_hosts.clone(),
             checks_host: reached.is_loopback() || !config.allowed_hosts.is_empty(),
         };
-        let served = ServedModels::new(catalog.clone(), host, config.served_models);
+        let served = ServedModels::new(catalog.clone(), Arc::clone(&host), config.served_models);
         let prefix = config.prefix();
         let keys = config.asks_for_keys.then(Keys::default);
         let stopping = CancellationToken::new();
-        Self { config, catalog, jobs, served, doors, keys, prefix, stopping }
+        Self { config, catalog, jobs, served, host, doors, keys, prefix, stopping }
     }
 }

@@ -43,6 +43,8 @@ pub(crate) enum Scope {
     Write,
     /// Starting and stopping tasks.
     Train,
+    /// Adding and deleting plugins.
+    Plugins,
 }
 
 impl Scope {
@@ -53,6 +55,7 @@ impl Scope {
             Self::Read => Some(kge_catalog::Scope::Read),
             Self::Write => Some(kge_catalog::Scope::Write),
             Self::Train => Some(kge_catalog::Scope::Train),
+            Self::Plugins => Some(kge_catalog::Scope::Plugins),
         }
     }
 
@@ -63,6 +66,7 @@ impl Scope {
             Self::Read => "read",
             Self::Write => "write",
             Self::Train => "train",
+            Self::Plugins => "plugins",
         }
     }
 }

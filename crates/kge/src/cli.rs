@@ -232,6 +232,38 @@ pub(crate) struct Import {
     pub seed: u64,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Regime {
+    /// All entities, one answer at a time
+    #[value(name = "1vsall")]
+    OneVsAll,
+    /// All entities, all answers of a query at once
+    #[value(name = "kvsall")]
+    KvsAll,
+    /// Some entities, drawn anew for each chunk of triples
+    #[value(name = "negative_sampling")]
+    NegativeSampling,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Loss {
+    Softmax,
+    BinaryCrossEntropy,
+    MarginRanking,
+    Logistic,
+    SelfAdversarial,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Optimiser {
+    Sgd,
+    RowAdagrad,
+    Adagrad,
+    Adam,
+}
+
 #[derive(Debug, Default, Args)]
 #[command(after_help = "\
 Examples:
@@ -257,9 +289,18 @@ pub(crate) struct Train {
     /// The dimension; complex numbers for models with complex rows
     #[arg(long)]
     pub dim: Option<usize>,
-    /// 1vsall or negative_sampling
+    /// Which candidates a query is trained against
     #[arg(long)]
-    pub regime: Option<String>,
+    pub regime: Option<Regime>,
+    /// What is made small
+    #[arg(long)]
+    pub loss: Option<Loss>,
+    /// The margin of margin_ranking or self_adversarial
+    #[arg(long)]
+    pub margin: Option<f32>,
+    /// How rows follow their gradients
+    #[arg(long)]
+    pub optimiser: Option<Optimiser>,
     /// Passes over the training split
     #[arg(long)]
     pub epochs: Option<usize>,
@@ -388,6 +429,12 @@ pub(crate) struct Doctor {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  kge plugin new my-model
+  kge plugin build my-model
+  kge plugin check my-model/components/my-model.wasm
+  kge train --dataset umls --plugin my-model/components/my-model.wasm")]
 pub(crate) enum Plugin {
     /// Those of the plugins directory and of the store
     List,
@@ -396,14 +443,46 @@ pub(crate) enum Plugin {
         /// A component's file, or a name
         plugin: String,
     },
-    /// Compile plugin crates to components
+    /// Make a crate for a new model, with the SDK and the contract beside it
+    New {
+        /// The model's name: lower-case letters, digits and -
+        name: String,
+        /// The directory in which the crate's directory is made
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        into: PathBuf,
+    },
+    /// Compile a plugin's crate, or a workspace of them, to components
     Build {
-        /// The workspace of plugins
+        /// The crate, or the workspace
         #[arg(default_value = "plugins")]
         dir: PathBuf,
-        /// Where the components go
-        #[arg(long, default_value = "plugins/components")]
-        out: PathBuf,
+        /// Where the components go [default: DIR/components]
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// What a plugin says of itself: paper, hyper-parameters, the shape of its rows
+    Describe {
+        /// A component's file, or a name
+        plugin: String,
+        /// The dimension
+        #[arg(long, default_value_t = 128)]
+        dim: usize,
+    },
+    /// Calls a second, and the plugin's share of a training step
+    Bench {
+        /// A component's file, or a name
+        plugin: String,
+        /// The dimension; complex numbers for models with complex rows
+        #[arg(long, default_value_t = 256)]
+        dim: usize,
+        /// Rows a call
+        #[arg(long, default_value_t = 1024)]
+        batch: usize,
+    },
+    /// Check a component and bring it into the store
+    Add {
+        /// A component's file
+        file: PathBuf,
     },
 }
 

@@ -116,25 +116,45 @@ fn every_setting_is_in_the_book() {
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 }
 
-/// Runs the tutorial's `$ kge …` lines in a fresh directory and looks for what the page says.
-#[test]
-fn the_first_hour_works() {
-    let folder = tempfile::tempdir().unwrap();
+/// Runs a page's `$ kge …` lines in `folder`, which has the sample graph, and returns what they
+/// say.
+fn run_page(folder: &Path, page: &str) -> String {
     let root = repository();
-    fs::copy(root.join("crates/kge/samples/countries.ttl"), folder.path().join("countries.ttl"))
-        .unwrap();
-    let page = fs::read_to_string(root.join("docs/src/tutorial/first-hour.md")).unwrap();
+    fs::copy(root.join("crates/kge/samples/countries.ttl"), folder.join("countries.ttl")).unwrap();
+    let page = fs::read_to_string(root.join("docs/src").join(page)).unwrap();
     let mut said = String::new();
     for line in page.lines().filter_map(|line| line.strip_prefix("$ kge ")) {
         let words: Vec<_> = line.split_whitespace().collect();
         // The port may be held on a machine that runs tests.
         let words =
             if words == ["doctor"] { vec!["doctor", "--listen", "127.0.0.1:0"] } else { words };
-        let output = kge(folder.path(), &words);
+        let output = kge(folder, &words);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "kge {line}: {errors}");
         said.push_str(&String::from_utf8(output.stdout).unwrap());
     }
+    said
+}
+
+#[test]
+fn a_model_is_written_as_the_book_says() {
+    let folder = tempfile::tempdir().unwrap();
+    // Debian's Rust compiles the standard library too: once for all plugins is enough.
+    let target = repository().join("plugins/target");
+    fs::create_dir(folder.path().join(".cargo")).unwrap();
+    let config = format!("build.target-dir = {:?}\n", target.to_str().unwrap());
+    fs::write(folder.path().join(".cargo/config.toml"), config).unwrap();
+    let said = run_page(folder.path(), "how-to/plugin.md");
+    for words in ["my-model/components/my-model.wasm\n", "keeps the contract", "calls a second"] {
+        assert!(said.contains(words), "no \"{words}\" in {said}");
+    }
+    assert_eq!(said.matches("MRR").count(), 2, "{said}");
+}
+
+#[test]
+fn the_first_hour_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run_page(folder.path(), "tutorial/first-hour.md");
     for words in ["4716 added", "MRR 0.6", "countries/Spain\n", "countries/Africa  (known)"] {
         assert!(said.contains(words), "no \"{words}\" in {said}");
     }

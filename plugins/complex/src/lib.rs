@@ -5,7 +5,8 @@
 //! `t conj(r)`.
 
 use kge_plugin_sdk::{
-    export_model, Citation, Description, Direction, HyperParameters, Layout, Model, Similarity,
+    export_model, ByHand, Citation, Description, Direction, HyperParameters, Layout, Model,
+    Similarity,
 };
 
 /// The model.
@@ -37,7 +38,9 @@ impl Model for ComplEx {
     fn layout(&self) -> Layout {
         Layout { complex: true, ..Layout::of_width(Similarity::Dot, 2 * self.dim) }
     }
+}
 
+impl ByHand for ComplEx {
     fn query(&self, direction: Direction, anchor: &[f32], relation: &[f32], query: &mut [f32]) {
         let sign = sign(direction);
         let (q_re, q_im) = query.split_at_mut(self.dim);
@@ -77,8 +80,30 @@ impl Model for ComplEx {
 fn sign(direction: Direction) -> f32 {
     match direction {
         Direction::Tail => 1.0,
-        Direction::Head => -1.0,
+        _ => -1.0,
     }
 }
 
-export_model!(ComplEx);
+export_model!(ComplEx, by hand);
+
+#[cfg(test)]
+mod tests {
+    use kge_plugin_sdk::trial::{check_gradients, score};
+
+    use super::*;
+
+    #[test]
+    fn both_directions_give_the_papers_score() {
+        // (1 + 2i)(3 - 5i) = 13 + i; its product with conj(-7 + 11i) has the real part -91 + 11
+        let rows = [&[1.0, 2.0][..], &[3.0, -5.0], &[-7.0, 11.0]];
+        let model = ComplEx::configure(1, &HyperParameters::new()).unwrap();
+        for direction in model.layout().directions {
+            assert_eq!(score(&model, direction, rows, &[]), -80.0);
+        }
+    }
+
+    #[test]
+    fn gradients_match_differences() {
+        check_gradients(&ComplEx::configure(5, &HyperParameters::new()).unwrap());
+    }
+}

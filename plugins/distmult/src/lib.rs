@@ -1,30 +1,29 @@
 //! DistMult (Yang et al. 2015): `score(h, r, t) = sum_i h_i r_i t_i`.
+//!
+//! The product commutes: both directions are one, and the relation's query is `h t`.
 
 use kge_plugin_sdk::{
-    export_model, Citation, Description, Direction, HyperParameters, Layout, Model, Similarity,
+    export_model, Description, Direction, Forward, HyperParameters, Layout, Model, Row, Similarity,
 };
 
-/// The model; both directions are one, for the product commutes.
+/// The model.
 pub struct DistMult {
     dim: usize,
 }
 
 impl Model for DistMult {
     fn describe() -> Description {
-        Description {
-            citation: Some(Citation {
-                title:
-                    "Embedding Entities and Relations for Learning and Inference in Knowledge Bases",
-                authors: "Bishan Yang, Wen-tau Yih, Xiaodong He, Jianfeng Gao, Li Deng",
-                year: 2015,
-                identifier: "arXiv:1412.6575",
-            }),
-            ..Description::new(
-                "distmult",
-                env!("CARGO_PKG_VERSION"),
-                "A relation weighs the product of head and tail; symmetric",
-            )
-        }
+        Description::new(
+            "distmult",
+            env!("CARGO_PKG_VERSION"),
+            "A relation weighs the product of head and tail; symmetric",
+        )
+        .cite(
+            "Embedding Entities and Relations for Learning and Inference in Knowledge Bases",
+            "Bishan Yang, Wen-tau Yih, Xiaodong He, Jianfeng Gao, Li Deng",
+            2015,
+            "arXiv:1412.6575",
+        )
     }
 
     fn configure(dim: usize, _: &HyperParameters) -> Result<Self, String> {
@@ -32,31 +31,41 @@ impl Model for DistMult {
     }
 
     fn layout(&self) -> Layout {
-        Layout::of_width(Similarity::Dot, self.dim)
+        let directions = vec![Direction::Tail, Direction::Head, Direction::Relation];
+        Layout { directions, ..Layout::of_width(Similarity::Dot, self.dim) }
+    }
+}
+
+impl Forward for DistMult {
+    fn query<'g>(&self, _: Direction, anchor: Row<'g>, relation: Row<'g>) -> Row<'g> {
+        anchor * relation
     }
 
-    fn query(&self, _: Direction, anchor: &[f32], relation: &[f32], query: &mut [f32]) {
-        for ((q, a), r) in query.iter_mut().zip(anchor).zip(relation) {
-            *q = a * r;
-        }
-    }
-
-    fn query_vjp(
-        &self,
-        _: Direction,
-        anchor: &[f32],
-        relation: &[f32],
-        d_query: &[f32],
-        d_anchor: &mut [f32],
-        d_relation: &mut [f32],
-    ) {
-        for (((d_a, d_q), r), (d_r, a)) in
-            d_anchor.iter_mut().zip(d_query).zip(relation).zip(d_relation.iter_mut().zip(anchor))
-        {
-            *d_a = d_q * r;
-            *d_r += d_q * a;
-        }
+    fn relation_query<'g>(&self, head: Row<'g>, tail: Row<'g>) -> Row<'g> {
+        head * tail
     }
 }
 
 export_model!(DistMult);
+
+#[cfg(test)]
+mod tests {
+    use kge_plugin_sdk::trial::{check_gradients, score};
+
+    use super::*;
+
+    #[test]
+    fn every_direction_gives_the_papers_score() {
+        let model = DistMult::configure(2, &HyperParameters::new()).unwrap();
+        for direction in model.layout().directions {
+            // 1 * 3 * -7 + 2 * -5 * 11
+            let rows = [&[1.0, 2.0][..], &[3.0, -5.0], &[-7.0, 11.0]];
+            assert_eq!(score(&model, direction, rows, &[]), -131.0);
+        }
+    }
+
+    #[test]
+    fn gradients_match_differences() {
+        check_gradients(&DistMult::configure(5, &HyperParameters::new()).unwrap());
+    }
+}

@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 /// Values by name, defaults filled in by the host.
 pub type HyperParameters = BTreeMap<String, f64>;
 
-/// A scoring model: `score(h, r, t) = similarity(query(h, r), t)`.
+/// What a scoring model is; how it computes is [`Forward`](crate::Forward) or
+/// [`ByHand`](crate::ByHand).
+///
+/// ```text
+/// score(h, r, t) = similarity(query(h, r), candidate(t, r))
+/// ```
 pub trait Model: Sized + 'static {
     /// What the model says of itself.
     fn describe() -> Description;
@@ -18,21 +23,6 @@ pub trait Model: Sized + 'static {
 
     /// The shape of its rows.
     fn layout(&self) -> Layout;
-
-    /// One query row of `query_width` from one anchor row and one relation row.
-    fn query(&self, direction: Direction, anchor: &[f32], relation: &[f32], query: &mut [f32]);
-
-    /// The vector-Jacobian product of [`query`](Self::query): writes `d_anchor` whole and **adds**
-    /// to `d_relation`, which other queries of the batch share.
-    fn query_vjp(
-        &self,
-        direction: Direction,
-        anchor: &[f32],
-        relation: &[f32],
-        d_query: &[f32],
-        d_anchor: &mut [f32],
-        d_relation: &mut [f32],
-    );
 }
 
 /// What a model says of itself.
@@ -54,6 +44,26 @@ impl Description {
     /// A description without citation and hyper-parameters.
     pub fn new(name: &'static str, version: &'static str, summary: &'static str) -> Self {
         Self { name, version, summary, citation: None, hyper_parameters: Vec::new() }
+    }
+
+    /// With the paper it comes from.
+    #[must_use]
+    pub fn cite(
+        mut self,
+        title: &'static str,
+        authors: &'static str,
+        year: u16,
+        identifier: &'static str,
+    ) -> Self {
+        self.citation = Some(Citation { title, authors, year, identifier });
+        self
+    }
+
+    /// With one more hyper-parameter.
+    #[must_use]
+    pub fn with(mut self, hyper_parameter: HyperParameter) -> Self {
+        self.hyper_parameters.push(hyper_parameter);
+        self
     }
 }
 
@@ -87,6 +97,25 @@ pub struct HyperParameter {
     pub default: f64,
 }
 
+impl HyperParameter {
+    /// A whole number between `minimum` and `maximum`.
+    pub fn integer(
+        name: &'static str,
+        summary: &'static str,
+        [minimum, maximum]: [u32; 2],
+        default: u32,
+    ) -> Self {
+        let (minimum, maximum, default) = (minimum.into(), maximum.into(), default.into());
+        Self { name, summary, kind: HyperParameterKind::Integer, minimum, maximum, default }
+    }
+
+    /// Yes or no.
+    pub fn boolean(name: &'static str, summary: &'static str, default: bool) -> Self {
+        let (kind, default) = (HyperParameterKind::Boolean, f64::from(u8::from(default)));
+        Self { name, summary, kind, minimum: 0.0, maximum: 1.0, default }
+    }
+}
+
 /// The type of a hyper-parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HyperParameterKind {
@@ -105,6 +134,8 @@ pub enum Direction {
     Tail,
     /// `(?, r, t)`, by the same relation row.
     Head,
+    /// `(h, ?, t)`, ranked against the relation rows.
+    Relation,
 }
 
 /// How the host compares a query row with a candidate row; higher is more plausible.
@@ -146,17 +177,33 @@ pub enum Constraint {
     Phase,
 }
 
+/// A tensor that all triples share, row-major; the host owns it and updates it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SharedTensor {
+    /// Its name, unique in the model.
+    pub name: &'static str,
+    /// Its extents.
+    pub shape: Vec<usize>,
+    /// How it starts.
+    pub initialiser: Initialiser,
+}
+
 /// The shape of a model's rows; widths count floats.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
     /// How queries meet candidates.
     pub similarity: Similarity,
-    /// The directions the model answers.
+    /// The directions the model answers; `Tail` is one of them.
     pub directions: Vec<Direction>,
-    /// Floats in an entity row, and in a query row.
+    /// Whether the host adds a bias of each candidate entity to its score.
+    pub bias: bool,
+    /// Floats in an entity row.
     pub entity_width: usize,
     /// Floats in a relation row.
     pub relation_width: usize,
+    /// Floats in a query row and in a candidate row: `entity_width`, unless the model projects its
+    /// candidates.
+    pub query_width: usize,
     /// Whether rows are complex halves.
     pub complex: bool,
     /// How entity rows start.
@@ -167,21 +214,31 @@ pub struct Layout {
     pub entity_constraint: Constraint,
     /// What holds for relation rows.
     pub relation_constraint: Constraint,
+    /// Tensors that all triples share.
+    pub shared: Vec<SharedTensor>,
 }
 
 impl Layout {
     /// Real rows of one width, both directions, small normal values, no constraint.
     pub fn of_width(similarity: Similarity, width: usize) -> Self {
+        Self::of_widths(similarity, width, width)
+    }
+
+    /// As [`of_width`](Self::of_width), relation rows being of their own width.
+    pub fn of_widths(similarity: Similarity, entity_width: usize, relation_width: usize) -> Self {
         Self {
             similarity,
             directions: vec![Direction::Tail, Direction::Head],
-            entity_width: width,
-            relation_width: width,
+            bias: false,
+            entity_width,
+            relation_width,
+            query_width: entity_width,
             complex: false,
             entity_initialiser: Initialiser::Normal(0.1),
             relation_initialiser: Initialiser::Normal(0.1),
             entity_constraint: Constraint::None,
             relation_constraint: Constraint::None,
+            shared: Vec::new(),
         }
     }
 }

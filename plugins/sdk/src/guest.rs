@@ -1,18 +1,28 @@
-//! The wire side: any [`Model`] as a component. wasm32 only.
+//! The wire side: any [`Scoring`] as a component. wasm32 only.
 
 #![allow(missing_docs)]
 
+use core::cell::RefCell;
 use core::marker::PhantomData;
 
-use crate::contract;
-use exports::kge::model::scoring as wire;
+use crate::{contract, Batch, Scoring};
+use exports::kge::model::{candidates, scoring as wire};
 
+// The world of models that project their candidates has every type of the contract. What a model
+// exports of it, and what its component is therefore said to be, is up to `export_model!`.
 wit_bindgen::generate!({
     path: "../wit",
-    world: "model",
+    world: "projecting-model",
     pub_export_macro: true,
     default_bindings_module: "kge_plugin_sdk::guest",
 });
+
+/// Only for what it writes into the component: that it is one of world `model`.
+mod plain {
+    #![allow(dead_code)]
+
+    wit_bindgen::generate!({ path: "../wit", world: "model" });
+}
 
 /// A component that answers for the model `M`.
 pub struct Component<M>(PhantomData<M>);
@@ -21,22 +31,22 @@ pub struct Component<M>(PhantomData<M>);
 pub struct Scorer<M> {
     model: M,
     layout: contract::Layout,
+    shared: RefCell<Vec<Vec<f32>>>,
 }
 
-impl<M: contract::Model> wire::Guest for Component<M> {
+impl<M: Scoring> wire::Guest for Component<M> {
     type Scorer = Scorer<M>;
 
     fn describe() -> wire::Description {
         let description = M::describe();
-        let kind = |kind| match kind {
-            contract::HyperParameterKind::Integer => wire::HyperParameterKind::Integer,
-            contract::HyperParameterKind::Real => wire::HyperParameterKind::Real,
-            contract::HyperParameterKind::Boolean => wire::HyperParameterKind::Boolean,
-        };
         let parameter = |parameter: &contract::HyperParameter| wire::HyperParameter {
             name: parameter.name.into(),
             summary: parameter.summary.into(),
-            kind: kind(parameter.kind),
+            kind: match parameter.kind {
+                contract::HyperParameterKind::Integer => wire::HyperParameterKind::Integer,
+                contract::HyperParameterKind::Real => wire::HyperParameterKind::Real,
+                contract::HyperParameterKind::Boolean => wire::HyperParameterKind::Boolean,
+            },
             minimum: parameter.minimum,
             maximum: parameter.maximum,
             default: parameter.default,
@@ -62,28 +72,13 @@ impl<M: contract::Model> wire::Guest for Component<M> {
         let values = hyper_parameters.into_iter().map(|value| (value.name, value.value)).collect();
         let model = M::configure(dim as usize, &values).map_err(wire::Error::Invalid)?;
         let layout = model.layout();
-        Ok(wire::Scorer::new(Scorer { model, layout }))
+        Ok(wire::Scorer::new(Scorer { model, layout, shared: RefCell::default() }))
     }
 }
 
-impl<M: contract::Model> wire::GuestScorer for Scorer<M> {
+impl<M: Scoring> wire::GuestScorer for Scorer<M> {
     fn layout(&self) -> wire::Layout {
         let layout = &self.layout;
-        let initialiser = |initialiser| match initialiser {
-            contract::Initialiser::Zeros => wire::Initialiser::Zeros,
-            contract::Initialiser::Normal(deviation) => wire::Initialiser::Normal(deviation),
-            contract::Initialiser::Uniform(low, high) => wire::Initialiser::Uniform((low, high)),
-        };
-        let constraint = |constraint| match constraint {
-            contract::Constraint::None => wire::Constraint::None,
-            contract::Constraint::UnitNorm => wire::Constraint::UnitNorm,
-            contract::Constraint::UnitBall => wire::Constraint::UnitBall,
-            contract::Constraint::Phase => wire::Constraint::Phase,
-        };
-        let direction = |direction: &contract::Direction| match direction {
-            contract::Direction::Tail => wire::Direction::Tail,
-            contract::Direction::Head => wire::Direction::Head,
-        };
         wire::Layout {
             similarity: match layout.similarity {
                 contract::Similarity::Dot => wire::Similarity::Dot,
@@ -92,18 +87,18 @@ impl<M: contract::Model> wire::GuestScorer for Scorer<M> {
                 contract::Similarity::SquaredL2 => wire::Similarity::SquaredL2,
                 contract::Similarity::Modulus => wire::Similarity::Modulus,
             },
-            directions: layout.directions.iter().map(direction).collect(),
-            bias: false,
+            directions: layout.directions.iter().map(|&way| direction(way)).collect(),
+            bias: layout.bias,
             entity_width: layout.entity_width as u32,
             relation_width: layout.relation_width as u32,
-            query_width: layout.entity_width as u32,
+            query_width: layout.query_width as u32,
             complex: layout.complex,
-            projects_candidates: false,
+            projects_candidates: M::PROJECTS_CANDIDATES,
             entity_initialiser: initialiser(layout.entity_initialiser),
             relation_initialiser: initialiser(layout.relation_initialiser),
             entity_constraint: constraint(layout.entity_constraint),
             relation_constraint: constraint(layout.relation_constraint),
-            shared: Vec::new(),
+            shared: layout.shared.iter().map(tensor).collect(),
         }
     }
 
@@ -115,15 +110,9 @@ impl<M: contract::Model> wire::GuestScorer for Scorer<M> {
         relation_of: Vec<u32>,
         _context: Vec<f32>,
     ) -> Result<Vec<f32>, wire::Error> {
-        let direction = self.admit(direction, &anchors, &relations, &relation_of)?;
-        let (entity, relation) = (self.layout.entity_width, self.layout.relation_width);
-        let mut queries = vec![0.0; relation_of.len() * entity];
-        let rows = anchors.chunks_exact(entity).zip(queries.chunks_exact_mut(entity));
-        for ((anchor, query), &of) in rows.zip(&relation_of) {
-            let row = &relations[of as usize * relation..][..relation];
-            self.model.query(direction, anchor, row, query);
-        }
-        Ok(queries)
+        let (shared, lists) = (self.shared.borrow(), ["anchors", "relations"]);
+        let batch = self.admit(lists, direction, &anchors, &relations, &relation_of, &shared)?;
+        Ok(self.model.queries(&self.layout, &batch))
     }
 
     fn query_vjp(
@@ -135,48 +124,133 @@ impl<M: contract::Model> wire::GuestScorer for Scorer<M> {
         _context: Vec<f32>,
         d_query: Vec<f32>,
     ) -> Result<wire::Gradients, wire::Error> {
-        let direction = self.admit(direction, &anchors, &relations, &relation_of)?;
-        let (entity, relation) = (self.layout.entity_width, self.layout.relation_width);
-        length("d-query", relation_of.len() * entity, d_query.len())?;
-        let mut d_anchors = vec![0.0; anchors.len()];
-        let mut d_relations = vec![0.0; relations.len()];
-        let rows = anchors.chunks_exact(entity).zip(d_query.chunks_exact(entity));
-        let rows = rows.zip(d_anchors.chunks_exact_mut(entity)).zip(&relation_of);
-        for (((anchor, d_query), d_anchor), &of) in rows {
-            let row = &relations[of as usize * relation..][..relation];
-            let d_row = &mut d_relations[of as usize * relation..][..relation];
-            self.model.query_vjp(direction, anchor, row, d_query, d_anchor, d_row);
-        }
-        Ok(wire::Gradients { d_anchors, d_relations, d_shared: Vec::new() })
+        let (shared, lists) = (self.shared.borrow(), ["anchors", "relations"]);
+        let batch = self.admit(lists, direction, &anchors, &relations, &relation_of, &shared)?;
+        length("d-query", relation_of.len() * self.layout.query_width, d_query.len())?;
+        let gradients = self.model.queries_vjp(&self.layout, &batch, &d_query);
+        Ok(wire::Gradients {
+            d_anchors: gradients.entities,
+            d_relations: gradients.relations,
+            d_shared: gradients.shared,
+        })
     }
 
     fn set_shared(&self, tensors: Vec<Vec<f32>>) -> Result<(), wire::Error> {
-        length("tensors", 0, tensors.len())
+        length("tensors", self.layout.shared.len(), tensors.len())?;
+        for (values, tensor) in tensors.iter().zip(&self.layout.shared) {
+            length("tensors", tensor.shape.iter().product(), values.len())?;
+        }
+        *self.shared.borrow_mut() = tensors;
+        Ok(())
     }
 }
 
-impl<M: contract::Model> Scorer<M> {
-    fn admit(
-        &self,
+impl<M: Scoring> candidates::Guest for Component<M> {
+    fn candidate(
+        scorer: wire::ScorerBorrow<'_>,
         direction: wire::Direction,
-        anchors: &[f32],
-        relations: &[f32],
-        relation_of: &[u32],
-    ) -> Result<contract::Direction, wire::Error> {
+        entities: Vec<f32>,
+        relations: Vec<f32>,
+        relation_of: Vec<u32>,
+        _context: Vec<f32>,
+    ) -> Result<Vec<f32>, wire::Error> {
+        let scorer = scorer.get::<Scorer<M>>();
+        let shared = scorer.shared.borrow();
+        let lists = ["entities", "relations"];
+        let batch = scorer.admit(lists, direction, &entities, &relations, &relation_of, &shared)?;
+        Ok(scorer.model.candidates(&scorer.layout, &batch))
+    }
+
+    fn candidate_vjp(
+        scorer: wire::ScorerBorrow<'_>,
+        direction: wire::Direction,
+        entities: Vec<f32>,
+        relations: Vec<f32>,
+        relation_of: Vec<u32>,
+        _context: Vec<f32>,
+        d_candidate: Vec<f32>,
+    ) -> Result<candidates::CandidateGradients, wire::Error> {
+        let scorer = scorer.get::<Scorer<M>>();
+        let shared = scorer.shared.borrow();
+        let lists = ["entities", "relations"];
+        let batch = scorer.admit(lists, direction, &entities, &relations, &relation_of, &shared)?;
+        let expected = relation_of.len() * scorer.layout.query_width;
+        length("d-candidate", expected, d_candidate.len())?;
+        let gradients = scorer.model.candidates_vjp(&scorer.layout, &batch, &d_candidate);
+        Ok(candidates::CandidateGradients {
+            d_entities: gradients.entities,
+            d_relations: gradients.relations,
+            d_shared: gradients.shared,
+        })
+    }
+}
+
+impl<M: Scoring> Scorer<M> {
+    /// The batch, if every length and index is right; `names` are those of the two lists.
+    fn admit<'a>(
+        &self,
+        names: [&str; 2],
+        direction: wire::Direction,
+        entities: &'a [f32],
+        relations: &'a [f32],
+        relation_of: &'a [u32],
+        shared: &'a [Vec<f32>],
+    ) -> Result<Batch<'a>, wire::Error> {
         let direction = match direction {
             wire::Direction::Tail => contract::Direction::Tail,
             wire::Direction::Head => contract::Direction::Head,
-            wire::Direction::Relation => {
-                return Err(wire::Error::Unsupported("direction relation".into()));
-            }
+            wire::Direction::Relation => contract::Direction::Relation,
         };
-        length("anchors", relation_of.len() * self.layout.entity_width, anchors.len())?;
-        let distinct = relations.len() / self.layout.relation_width;
-        length("relations", distinct * self.layout.relation_width, relations.len())?;
-        match relation_of.iter().find(|&&of| of as usize >= distinct) {
-            Some(of) => Err(wire::Error::OutOfRange(format!("relation {of} of {distinct}"))),
-            None => Ok(direction),
+        if !self.layout.directions.contains(&direction) {
+            return Err(wire::Error::Unsupported(format!("direction {direction:?}")));
         }
+        let two = direction == contract::Direction::Relation;
+        let lists = if two { 2 } else { 1 };
+        let expected = lists * relation_of.len() * self.layout.entity_width;
+        length(names[0], expected, entities.len())?;
+        let distinct = relations.len() / self.layout.relation_width;
+        length(names[1], distinct * self.layout.relation_width, relations.len())?;
+        if self.layout.shared.len() != shared.len() {
+            let reason = "the shared tensors have not been set";
+            return Err(wire::Error::Invalid(reason.into()));
+        }
+        match relation_of.iter().find(|&&of| !two && of as usize >= distinct) {
+            Some(of) => Err(wire::Error::OutOfRange(format!("relation {of} of {distinct}"))),
+            None => Ok(Batch { direction, entities, relations, relation_of, shared }),
+        }
+    }
+}
+
+fn direction(direction: contract::Direction) -> wire::Direction {
+    match direction {
+        contract::Direction::Tail => wire::Direction::Tail,
+        contract::Direction::Head => wire::Direction::Head,
+        contract::Direction::Relation => wire::Direction::Relation,
+    }
+}
+
+fn initialiser(initialiser: contract::Initialiser) -> wire::Initialiser {
+    match initialiser {
+        contract::Initialiser::Zeros => wire::Initialiser::Zeros,
+        contract::Initialiser::Normal(deviation) => wire::Initialiser::Normal(deviation),
+        contract::Initialiser::Uniform(low, high) => wire::Initialiser::Uniform((low, high)),
+    }
+}
+
+fn constraint(constraint: contract::Constraint) -> wire::Constraint {
+    match constraint {
+        contract::Constraint::None => wire::Constraint::None,
+        contract::Constraint::UnitNorm => wire::Constraint::UnitNorm,
+        contract::Constraint::UnitBall => wire::Constraint::UnitBall,
+        contract::Constraint::Phase => wire::Constraint::Phase,
+    }
+}
+
+fn tensor(tensor: &contract::SharedTensor) -> wire::SharedTensor {
+    wire::SharedTensor {
+        name: tensor.name.into(),
+        shape: tensor.shape.iter().map(|&extent| extent as u32).collect(),
+        initialiser: initialiser(tensor.initialiser),
     }
 }
 

@@ -1,8 +1,9 @@
 //! The guest side of the model contract: write a scoring model as a plain Rust type.
 //!
-//! Implement [`Model`] and call [`export_model!`]. For wasm32 that exports the contract of
-//! `wit/kge-model.wit`; on any other target it is nothing, so that a model crate also compiles
-//! natively, as the reference that the sandbox is measured against.
+//! A type that implements [`Model`] says what it is, and with [`Forward`] how a query row comes
+//! from an anchor and a relation row; the gradient is derived. Or it computes both [`ByHand`].
+//! [`export_model!`] makes it a component of `wit/kge-model.wit` for wasm32; on any other target
+//! the crate is the native reference that the sandbox is measured against.
 //!
 //! ```
 //! use kge_plugin_sdk::*;
@@ -20,34 +21,37 @@
 //!     fn layout(&self) -> Layout {
 //!         Layout::of_width(Similarity::Dot, self.dim)
 //!     }
-//!     fn query(&self, _: Direction, h: &[f32], r: &[f32], q: &mut [f32]) {
-//!         for i in 0..q.len() { q[i] = h[i] * r[i]; }
-//!     }
-//!     fn query_vjp(&self, _: Direction, h: &[f32], r: &[f32], d_q: &[f32], d_h: &mut [f32], d_r: &mut [f32]) {
-//!         for i in 0..d_q.len() { d_h[i] = d_q[i] * r[i]; d_r[i] += d_q[i] * h[i]; }
+//! }
+//!
+//! impl Forward for Product {
+//!     fn query<'g>(&self, _: Direction, anchor: Row<'g>, relation: Row<'g>) -> Row<'g> {
+//!         anchor * relation
 //!     }
 //! }
+//!
 //! export_model!(Product);
 //! ```
 
+#[doc(hidden)]
+pub mod by_hand;
 mod contract;
+mod export;
+#[doc(hidden)]
+pub mod forward;
+mod graph;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod guest;
+pub mod linalg;
+mod scoring;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod trial;
 
+pub use by_hand::ByHand;
 pub use contract::{
     Citation, Constraint, Description, Direction, HyperParameter, HyperParameterKind,
-    HyperParameters, Initialiser, Layout, Model, Similarity,
+    HyperParameters, Initialiser, Layout, Model, SharedTensor, Similarity,
 };
-
-/// Exports a [`Model`] as a component; nothing on targets other than wasm32.
-#[macro_export]
-macro_rules! export_model {
-    ($model:ident) => {
-        #[cfg(target_arch = "wasm32")]
-        mod exported {
-            type Exported = $crate::guest::Component<super::$model>;
-            $crate::guest::export!(Exported with_types_in $crate::guest);
-        }
-    };
-}
+pub use forward::Forward;
+pub use graph::{Operation, Row};
+pub use scoring::{Batch, Gradients, Scoring};

@@ -4,8 +4,8 @@
 //! step, as in the paper.
 
 use kge_plugin_sdk::{
-    export_model, Citation, Constraint, Description, Direction, HyperParameter, HyperParameterKind,
-    HyperParameters, Initialiser, Layout, Model, Similarity,
+    export_model, ByHand, Citation, Constraint, Description, Direction, HyperParameter,
+    HyperParameterKind, HyperParameters, Initialiser, Layout, Model, Similarity,
 };
 
 /// The model.
@@ -68,7 +68,9 @@ impl Model for TransE {
             ..Layout::of_width(self.similarity, self.dim)
         }
     }
+}
 
+impl ByHand for TransE {
     fn query(&self, direction: Direction, anchor: &[f32], relation: &[f32], query: &mut [f32]) {
         let sign = sign(direction);
         for ((q, a), r) in query.iter_mut().zip(anchor).zip(relation) {
@@ -97,8 +99,30 @@ impl Model for TransE {
 fn sign(direction: Direction) -> f32 {
     match direction {
         Direction::Tail => 1.0,
-        Direction::Head => -1.0,
+        _ => -1.0,
     }
 }
 
-export_model!(TransE);
+export_model!(TransE, by hand);
+
+#[cfg(test)]
+mod tests {
+    use kge_plugin_sdk::trial::{check_gradients, score};
+
+    use super::*;
+
+    #[test]
+    fn both_directions_give_the_papers_score() {
+        // -|1 + 3 + 7| - |2 - 5 - 11|
+        let rows = [&[1.0, 2.0][..], &[3.0, -5.0], &[-7.0, 11.0]];
+        let model = TransE::configure(2, &HyperParameters::new()).unwrap();
+        for direction in model.layout().directions {
+            assert_eq!(score(&model, direction, rows, &[]), -25.0);
+        }
+    }
+
+    #[test]
+    fn gradients_match_differences() {
+        check_gradients(&TransE::configure(5, &HyperParameters::new()).unwrap());
+    }
+}

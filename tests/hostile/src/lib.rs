@@ -3,8 +3,8 @@
 use std::hint::black_box;
 
 use kge_plugin_sdk::{
-    export_model, Description, Direction, HyperParameter, HyperParameterKind, HyperParameters,
-    Layout, Model, Similarity,
+    export_model, linalg, Batch, Description, Direction, Gradients, HyperParameter,
+    HyperParameters, Initialiser, Layout, Model, Scoring, SharedTensor, Similarity,
 };
 
 /// DistMult, or worse.
@@ -19,23 +19,29 @@ const HOARDS: u32 = 3;
 const RECURSES: u32 = 4;
 const NOT_A_NUMBER: u32 = 5;
 const WRONG_GRADIENT: u32 = 6;
-const LIES: u32 = 7;
+const WIDE: u32 = 7;
 const LOOPS_IN_CONFIGURE: u32 = 8;
+const ABSURD_PRODUCT: u32 = 9;
+const PRODUCTS_FOREVER: u32 = 10;
+const WRONG_FACTOR: u32 = 11;
+const SHORT_ANSWER: u32 = 12;
+const LONG_GRADIENT: u32 = 13;
+const INFINITE_GRADIENT: u32 = 14;
+const NO_WIDTH: u32 = 15;
+const OVERFLOWING_TENSOR: u32 = 16;
+const TWICE_THE_DIRECTION: u32 = 17;
+const NAN_INITIALISER: u32 = 18;
+const QUERY_WIDTH: u32 = 19;
+const LAST: u32 = 19;
 
 impl Model for Hostile {
     fn describe() -> Description {
-        let mode = HyperParameter {
-            name: "mode",
-            summary: "how to misbehave",
-            kind: HyperParameterKind::Integer,
-            minimum: 0.0,
-            maximum: 8.0,
-            default: WRONG_GRADIENT.into(),
-        };
-        Description {
-            hyper_parameters: vec![mode],
-            ..Description::new("hostile", "0.1.0", "misbehaves on request")
-        }
+        Description::new("hostile", "0.1.0", "misbehaves on request").with(HyperParameter::integer(
+            "mode",
+            "how to misbehave",
+            [0, LAST],
+            WRONG_GRADIENT,
+        ))
     }
 
     fn configure(dim: usize, hyper_parameters: &HyperParameters) -> Result<Self, String> {
@@ -47,39 +53,82 @@ impl Model for Hostile {
     }
 
     fn layout(&self) -> Layout {
-        let width = if self.mode == LIES { u32::MAX as usize } else { self.dim };
-        Layout::of_width(Similarity::Dot, width)
+        let honest = Layout::of_width(Similarity::Dot, self.dim);
+        match self.mode {
+            WIDE => Layout { entity_width: u32::MAX as usize, ..honest },
+            NO_WIDTH => Layout { relation_width: 0, ..honest },
+            QUERY_WIDTH => Layout { query_width: self.dim + 1, ..honest },
+            TWICE_THE_DIRECTION => Layout { directions: vec![Direction::Tail; 2], ..honest },
+            NAN_INITIALISER => {
+                Layout { entity_initialiser: Initialiser::Normal(f32::NAN), ..honest }
+            }
+            OVERFLOWING_TENSOR => {
+                let (name, shape) = ("core", vec![u32::MAX as usize; 8]);
+                let shared = vec![SharedTensor { name, shape, initialiser: Initialiser::Zeros }];
+                Layout { shared, ..honest }
+            }
+            _ => honest,
+        }
     }
+}
 
-    fn query(&self, _: Direction, anchor: &[f32], relation: &[f32], query: &mut [f32]) {
+impl Scoring for Hostile {
+    const PROJECTS_CANDIDATES: bool = false;
+
+    fn queries(&self, _: &Layout, batch: &Batch<'_>) -> Vec<f32> {
+        let relations = batch.relations.chunks_exact(self.dim);
+        let relations: Vec<_> = relations.collect();
+        let anchors = batch.entities.chunks_exact(self.dim).zip(batch.relation_of);
+        let product = |(anchor, &of): (&[f32], &u32)| -> Vec<f32> {
+            anchor.iter().zip(relations[of as usize]).map(|(a, r)| a * r).collect()
+        };
+        let mut queries: Vec<f32> = anchors.flat_map(product).collect();
         match self.mode {
             LOOPS => spin(),
             TRAPS => panic!("on request"),
             HOARDS => hoard(),
-            RECURSES => query[0] = recurse(query[0]),
-            NOT_A_NUMBER => query[0] = f32::NAN,
-            _ => {
-                for ((q, a), r) in query.iter_mut().zip(anchor).zip(relation) {
-                    *q = a * r;
+            RECURSES => queries[0] = recurse(queries[0]),
+            NOT_A_NUMBER => queries[0] = f32::NAN,
+            ABSURD_PRODUCT => {
+                let extent = u32::MAX as usize;
+                queries = linalg::product(&[], &[], [extent, 0, extent], [false; 2]);
+            }
+            PRODUCTS_FOREVER => {
+                let square = vec![1.0; 1 << 18];
+                loop {
+                    black_box(linalg::product(&square, &square, [1 << 9; 3], [false; 2]));
                 }
             }
+            WRONG_FACTOR => queries = linalg::product(&[1.0], &[1.0], [1, 2, 1], [false; 2]),
+            SHORT_ANSWER => queries.truncate(1),
+            _ => {}
         }
+        queries
     }
 
-    fn query_vjp(
-        &self,
-        _: Direction,
-        anchor: &[f32],
-        relation: &[f32],
-        d_query: &[f32],
-        d_anchor: &mut [f32],
-        d_relation: &mut [f32],
-    ) {
+    fn queries_vjp(&self, _: &Layout, batch: &Batch<'_>, d_queries: &[f32]) -> Gradients {
         let factor = if self.mode == WRONG_GRADIENT { 1.1 } else { 1.0 };
-        for (i, d_q) in d_query.iter().enumerate() {
-            d_anchor[i] = factor * d_q * relation[i];
-            d_relation[i] += d_q * anchor[i];
+        let mut entities = vec![0.0; batch.entities.len()];
+        let mut relations = vec![0.0; batch.relations.len()];
+        for (at, d_query) in d_queries.iter().enumerate() {
+            let of = batch.relation_of[at / self.dim] as usize * self.dim + at % self.dim;
+            entities[at] = factor * d_query * batch.relations[of];
+            relations[of] += d_query * batch.entities[at];
         }
+        match self.mode {
+            LONG_GRADIENT => entities.push(0.0),
+            INFINITE_GRADIENT => relations[0] = f32::INFINITY,
+            _ => {}
+        }
+        Gradients { entities, relations, shared: Vec::new() }
+    }
+
+    fn candidates(&self, _: &Layout, batch: &Batch<'_>) -> Vec<f32> {
+        batch.entities.to_vec()
+    }
+
+    fn candidates_vjp(&self, _: &Layout, _: &Batch<'_>, _: &[f32]) -> Gradients {
+        Gradients::default()
     }
 }
 
@@ -102,4 +151,4 @@ fn recurse(value: f32) -> f32 {
     black_box(recurse(black_box(value) + 1.0)) + 1.0
 }
 
-export_model!(Hostile);
+export_model!(@component Hostile, model);

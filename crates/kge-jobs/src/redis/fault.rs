@@ -22,6 +22,10 @@ pub(super) fn in_words(fault: &Fault, location: &str) -> Error {
     }
     match fault.kind() {
         ErrorKind::IO => unavailable(location, format!("cannot be reached: {}", cause(details))),
+        // Between losing a connection and knowing it.
+        _ if details.contains("Failed to route command") => {
+            unavailable(location, "cannot be reached: the connection was lost")
+        }
         ErrorKind::Tls => refused(location, format!("no secure connection: {details}")),
         ErrorKind::Timeout if location.starts_with("rediss:") => {
             unavailable(location, "does not answer: is it paused, cut off, or without TLS here?")
@@ -87,6 +91,7 @@ mod tests {
             (ErrorKind::Unknown, "ERR DB index is out of range", true, "no database of that"),
             (ErrorKind::Unknown, "OOM command not allowed when used …", false, "it is full"),
             (ErrorKind::Unknown, "READONLY You can't write against a …", false, "is a replica"),
+            (ErrorKind::Unknown, "Failed to route command.", false, "cannot be reached"),
             (ErrorKind::Unknown, "ERR something new", false, "unexpected: ERR something new"),
         ] {
             let error = in_words(&Fault::new(kind, details), "redis://host");

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use kge_model::{Direction, QueryBatch, ScoringModel as _};
+use kge_model::{Direction, QueryBatch, QueryGradient, ScoringModel as _, Session};
 use kge_plugin::{Host, HostConfig, Limits, Plugin, PluginModel, check, toolchain};
 
 const DEADLINE: Duration = Duration::from_millis(300);
@@ -18,7 +18,12 @@ fn hostile() -> Plugin {
         let components = toolchain::build(&source, out.path()).unwrap();
         std::fs::read(&components[0]).unwrap()
     });
-    let limits = Limits { call_deadline: DEADLINE, memory_bytes: 64 << 20, ..Limits::default() };
+    let limits = Limits {
+        call_deadline: DEADLINE,
+        memory_bytes: 64 << 20,
+        call_operations: 1_000_000_000,
+        ..Limits::default()
+    };
     Host::new(HostConfig { limits, ..HostConfig::default() }).unwrap().load(&COMPONENT).unwrap()
 }
 
@@ -26,48 +31,108 @@ fn configure(plugin: &Plugin, mode: f64) -> Result<PluginModel, String> {
     plugin.configure(2, &[("mode".to_owned(), mode)].into()).map_err(|error| error.to_string())
 }
 
-fn query(model: &PluginModel) -> Result<Vec<f32>, String> {
+const BATCH: QueryBatch<'_> = QueryBatch {
+    direction: Direction::Tail,
+    anchors: &[1.0, 2.0],
+    relations: &[3.0, 4.0],
+    relation_of: &[0],
+    context: &[],
+};
+
+/// What a function answers, twice: whatever happened, the session is usable, and the same call
+/// ends the same way.
+fn twice(
+    model: &PluginModel,
+    mut ask: impl FnMut(&mut dyn Session) -> kge_model::Result<Vec<f32>>,
+) -> Result<Vec<f32>, String> {
     let mut session = model.session().map_err(|error| error.to_string())?;
-    let batch = QueryBatch {
-        direction: Direction::Tail,
-        anchors: &[1.0, 2.0],
-        relations: &[3.0, 4.0],
-        relation_of: &[0],
-        context: &[],
-    };
-    let mut rows = Vec::new();
-    let first = session.query(&batch, &mut rows).map_err(|error| error.to_string());
-    // The session is usable whatever happened: the same call ends the same way.
-    let again = session.query(&batch, &mut rows).map_err(|error| error.to_string());
-    assert_eq!(first, again);
-    first.map(|()| rows)
+    let mut once = || ask(&mut *session).map_err(|error| error.to_string());
+    let first = once();
+    assert_eq!(first, once());
+    first
 }
+
+fn query(model: &PluginModel) -> Result<Vec<f32>, String> {
+    twice(model, |session| {
+        let mut rows = Vec::new();
+        session.query(&BATCH, &mut rows).map(|()| rows)
+    })
+}
+
+fn gradient(model: &PluginModel) -> Result<Vec<f32>, String> {
+    twice(model, |session| {
+        let mut gradient = QueryGradient::default();
+        session.query_vjp(&BATCH, &[1.0, 1.0], &mut gradient).map(|()| gradient.anchors)
+    })
+}
+
+/// What is asked of the plugin, and what the host must say. The modes are those of
+/// `tests/hostile/src/lib.rs`.
+const MISDEEDS: [(&str, u32, &str, &str); 18] = [
+    ("endless loop", 1, "query", "plugin timed out after 0.3 s in query"),
+    ("trap", 2, "query", "plugin trapped: wasm `unreachable` instruction executed in query"),
+    ("memory bomb", 3, "query", "plugin asked for more than 64 MiB in query"),
+    ("deep recursion", 4, "query", "plugin trapped: call stack exhausted in query"),
+    ("NaN", 5, "query", "query returned NaN in row 0"),
+    (
+        "a width of 2^32",
+        7,
+        "configure",
+        "layout: entity-width must lie between 1 and 1048576, not 4294967295",
+    ),
+    ("endless loop", 8, "configure", "plugin timed out after 0.3 s in configure"),
+    ("absurd matmul", 9, "query", "plugin asked for more than its budget in query"),
+    ("matmul in a loop", 10, "query", "plugin asked for more than its budget in query"),
+    (
+        "matmul of a wrong length",
+        11,
+        "query",
+        "plugin broke the contract: matmul was given 1 floats in a, expected 2 in query",
+    ),
+    ("short answer", 12, "query", "query returned 1 floats in query rows, expected 2"),
+    ("long gradient", 13, "query-vjp", "query-vjp returned 3 floats in d-anchors, expected 2"),
+    ("infinite gradient", 14, "query-vjp", "query-vjp returned inf in row 0"),
+    ("no width", 15, "configure", "layout: relation-width must lie between 1 and 16777216, not 0"),
+    (
+        "a shape that overflows",
+        16,
+        "configure",
+        "layout: shared[0].shape [4294967295, 4294967295, 4294967295, 4294967295, 4294967295, \
+         4294967295, 4294967295, 4294967295] must hold at least one value, and all tensors \
+         together 33554432 at most",
+    ),
+    ("a direction twice", 17, "configure", "layout: directions names one direction twice"),
+    (
+        "a NaN deviation",
+        18,
+        "configure",
+        "layout: entity-initialiser must have a finite deviation of 0 or more, not NaN",
+    ),
+    (
+        "a query width of its own",
+        19,
+        "configure",
+        "layout: query-width is 3, but entity-width is 2 and candidates are not projected",
+    ),
+];
 
 #[test]
 fn every_misdeed_is_answered_in_words_and_the_next_call_works() {
     let plugin = hostile();
-    let wrong = [
-        (1.0, "hostile: plugin timed out after 0.3 s in query"),
-        (2.0, "hostile: plugin trapped: wasm `unreachable` instruction executed in query"),
-        (3.0, "hostile: plugin asked for more than 64 MiB in query"),
-        (4.0, "hostile: plugin trapped: call stack exhausted in query"),
-        (5.0, "hostile: query returned NaN in row 0"),
-    ];
-    for (mode, words) in wrong {
-        assert_eq!(query(&configure(&plugin, mode).unwrap()), Err(words.to_owned()));
+    for (misdeed, mode, function, words) in MISDEEDS {
+        let answer = match (function, configure(&plugin, mode.into())) {
+            ("configure", configured) => configured.map(|_| Vec::new()),
+            ("query-vjp", configured) => configured.and_then(|model| gradient(&model)),
+            (_, configured) => configured.and_then(|model| query(&model)),
+        };
+        println!("{misdeed:<26} {}", answer.as_ref().err().map_or("nothing", String::as_str));
+        assert_eq!(answer, Err(format!("hostile: {words}")), "{misdeed}");
         assert_eq!(query(&configure(&plugin, 0.0).unwrap()), Ok(vec![3.0, 8.0]));
     }
-    assert_eq!(
-        configure(&plugin, 7.0).err().unwrap(),
-        "hostile: layout: entity-width must lie between 1 and 1048576, not 4294967295"
-    );
-    assert_eq!(
-        configure(&plugin, 8.0).err().unwrap(),
-        "hostile: plugin timed out after 0.3 s in configure"
-    );
 
     // Its default is a gradient that is a tenth too large.
     let report = check(&plugin);
+    println!("{:<26} {report}", "wrong gradient");
     assert!(!report.passed());
     assert!(report.to_string().contains("away from central differences"), "{report}");
     assert!(report.to_string().ends_with("breaks the contract"), "{report}");

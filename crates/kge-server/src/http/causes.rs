@@ -15,6 +15,7 @@ impl From<kge_catalog::Error> for Problem {
                 "name" => Self::field("/name", reason),
                 _ => Self::new(&kind::INVALID_PARAMETER, words),
             },
+            Error::InUse { .. } => Self::new(&kind::CONFLICT, words),
             Error::Changed { .. } => Self::new(&kind::PRECONDITION_FAILED, words),
             Error::Contended { .. } => Self::new(&kind::UNAVAILABLE, words),
             Error::Graph(error) => error.into(),

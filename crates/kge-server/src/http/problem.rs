@@ -71,6 +71,8 @@ kinds! {
         "The body is in a format or encoding that this server cannot read. The detail lists those it can.";
     UNPROCESSABLE: "unprocessable", 422, "Cannot be done", false,
         "The request is well formed, but asks for something that this model or this release cannot do.";
+    PLUGIN_REFUSED: "plugin-refused", 422, "Plugin refused", false,
+        "The component is no scoring model of this contract, or does not keep it. Each entry of errors names a property that does not hold; `kge plugin check` finds the same on your machine.";
     FORBIDDEN_HOST: "forbidden-host", 403, "Host not allowed", false,
         "A server on a loopback address answers only to loopback host names and to those listed in its setting allowed_hosts, so that no web page can reach it under another name.";
     FORBIDDEN_ORIGIN: "forbidden-origin", 403, "Origin not allowed", false,
@@ -171,6 +173,13 @@ impl Problem {
     pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "request failed");
         Self::new(&kind::INTERNAL, "this should not have happened; the log has the cause")
+    }
+
+    /// With another fault of the body; `pointer` is empty where it is no member.
+    pub(crate) fn with_error(mut self, what: &str, detail: &str) -> Self {
+        let detail = format!("{what}: {detail}");
+        self.0.errors.push(FieldError { pointer: String::new(), detail });
+        self
     }
 
     /// With another header.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Server;
+use super::{Server, server::component};
 
 #[test]
 fn the_old_form() {
@@ -72,4 +72,48 @@ fn plugins_are_listed_and_named() {
     assert_eq!(missing.status, 404);
     let words = missing.json()["detail"].as_str().unwrap().to_owned();
     assert!(words.contains("dismult") && words.contains("\"distmult\""), "{words}");
+}
+
+#[test]
+fn a_plugin_is_added_checked_and_deleted() {
+    let server = Server::start();
+    let wasm = [("content-type", "application/wasm")];
+    let added = server.send("POST", "/plugins", &wasm, component("distmult"));
+    assert_eq!(added.status, 201, "{}", added.text());
+    let (sha256, location) =
+        (added.json()["plugin"]["sha256"].clone(), added.header("location").to_owned());
+    assert_eq!(location, format!("/plugins/{}", sha256.as_str().unwrap()));
+    assert!(added.json()["checks"].as_array().unwrap().len() > 9, "{}", added.text());
+    assert_eq!(server.get(&location).json()["plugin"]["name"], "distmult");
+    // Again changes nothing.
+    let again = server.send("POST", "/plugins", &wasm, component("distmult"));
+    assert_eq!(again.json()["plugin"], added.json()["plugin"]);
+    assert_eq!(server.get("/plugins").json().as_array().unwrap().len(), 1);
+    assert_eq!(server.delete("/plugins/distmult").status, 204);
+    assert_eq!(server.get("/plugins/distmult").status, 404);
+    assert_eq!(server.delete("/plugins/distmult").status, 404);
+}
+
+#[test]
+fn what_is_no_plugin_is_refused_in_words() {
+    let server = Server::start();
+    let refused = server.send("POST", "/plugins", &[], "not wasm at all");
+    assert_eq!(refused.status, 422);
+    assert_eq!(refused.json()["type"], "/problems/plugin-refused");
+    assert_eq!(refused.json()["detail"], "not a plugin: no WebAssembly component at all");
+    let large = vec![0; (16 << 20) + 1];
+    assert_eq!(server.send("POST", "/plugins", &[], large).status, 413);
+}
+
+#[test]
+fn a_plugin_that_a_model_needs_stays() {
+    let server = Server::start();
+    let dataset = server.dataset(&["a likes b"]);
+    let model = server.model(dataset, 2, &[]);
+    let kept = server.delete("/plugins/distmult");
+    assert_eq!(kept.status, 409);
+    let words = format!("plugin \"distmult\" is in use: model {model} needs it; delete that first");
+    assert_eq!(kept.json()["detail"], words);
+    assert_eq!(server.delete(&format!("/models/{model}")).status, 204);
+    assert_eq!(server.delete("/plugins/distmult").status, 204);
 }

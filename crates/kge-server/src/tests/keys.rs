@@ -59,6 +59,10 @@ fn keys_allow_what_their_scopes_say_until_they_end() {
         (train(&reader), train(&writer), train(&trainer), train(&admin)),
         (403, 403, 409, 409)
     );
+    // Let in, and told that this is no component.
+    let plugins = key(&server, &[Scope::Plugins], |_| {});
+    let add = |key: &str| ask(&server, key, "POST", "/plugins", "wasm").status;
+    assert_eq!((add(&writer), add(&plugins), add(&admin)), (403, 422, 422));
     let told = ask(&server, &reader, "DELETE", "/datasets/1", "");
     assert_eq!(told.json()["detail"], "the key \"test\" allows read; this needs write");
 

@@ -121,6 +121,7 @@ impl Server {
             let embeddings = Embeddings {
                 entities: fill(graph.entities()),
                 relations: fill(graph.relations()),
+                biases: Vec::new(),
                 shared: Vec::new(),
                 entity_width: dim,
                 relation_width: dim,
@@ -206,7 +207,7 @@ pub(crate) fn rows() -> Vec<(&'static str, &'static [f32])> {
     ]
 }
 
-fn component(name: &str) -> Vec<u8> {
+pub(crate) fn component(name: &str) -> Vec<u8> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../plugins/components")
         .join(name)

@@ -98,6 +98,11 @@ pub(crate) struct FullAlgorithm {
     pub regime: Regime,
     /// The loss.
     pub loss: Loss,
+    /// The share of a query's label that is spread over all entities; only where every entity is
+    /// a candidate.
+    #[serde(default)]
+    #[schema(minimum = 0, exclusive_maximum = 1)]
+    pub label_smoothing: f32,
     /// How gradients become steps.
     pub optimiser: Optimiser,
     /// A penalty on the rows of each query.
@@ -106,7 +111,8 @@ pub(crate) struct FullAlgorithm {
     /// How rows start, where the model's own way is not wanted.
     #[serde(default)]
     pub initialiser: Option<Initialiser>,
-    /// Triples a step; each is asked in both directions.
+    /// Triples a step; each is asked in both directions. With `kvsall` a step holds twice as many
+    /// distinct questions.
     #[schema(minimum = 1)]
     pub batch: usize,
     /// Passes over the training split.
@@ -126,6 +132,9 @@ pub(crate) enum Regime {
     /// Every entity is a candidate.
     #[serde(rename = "1vsall")]
     OneVsAll,
+    /// Every entity is a candidate; a distinct question is asked once with all its answers.
+    #[serde(rename = "kvsall")]
+    KvsAll,
     /// Candidates are drawn; a chunk of triples shares them.
     NegativeSampling {
         /// Negatives a side.
@@ -141,10 +150,21 @@ pub(crate) enum Regime {
 pub(crate) enum Loss {
     /// Cross-entropy of the softmax over the candidates.
     Softmax,
+    /// Binary cross-entropy of each candidate by itself, summed.
+    BinaryCrossEntropy,
     /// `max(0, margin - positive + negative)`.
     MarginRanking {
         /// The margin.
         margin: f32,
+    },
+    /// `softplus(-positive)`, and `softplus(negative)` averaged over negatives.
+    Logistic,
+    /// As logistic with a margin on both, where harder negatives weigh more.
+    SelfAdversarial {
+        /// The margin.
+        margin: f32,
+        /// How much more; 0 is the plain mean.
+        temperature: f32,
     },
 }
 
@@ -152,6 +172,16 @@ pub(crate) enum Loss {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Optimiser {
+    /// Plain gradient descent.
+    Sgd {
+        /// The step's length.
+        learning_rate: f32,
+    },
+    /// Adagrad with one sum of squares a row.
+    RowAdagrad {
+        /// The step's length.
+        learning_rate: f32,
+    },
     /// Duchi et al. 2011.
     Adagrad {
         /// The step's length.
@@ -282,9 +312,24 @@ mod tests {
             let core = serde_json::to_value(kge_embed::preset(name).unwrap()).unwrap();
             let mut ours: FullAlgorithm = serde_json::from_value(core.clone()).unwrap();
             assert_eq!(serde_json::to_value(&ours).unwrap(), core, "{name}");
-            for regime in [Regime::OneVsAll, Regime::NegativeSampling { negatives: 4, chunk: 8 }] {
-                ours.regime = regime;
-                ours.optimiser = Optimiser::Adam { learning_rate: 0.5 };
+            let learning_rate = 0.5;
+            let losses = [
+                Loss::BinaryCrossEntropy,
+                Loss::Logistic,
+                Loss::SelfAdversarial { margin: 9.0, temperature: 0.5 },
+                Loss::MarginRanking { margin: 2.0 },
+            ];
+            let optimisers = [
+                Optimiser::Adam { learning_rate },
+                Optimiser::Sgd { learning_rate },
+                Optimiser::RowAdagrad { learning_rate },
+                Optimiser::Adagrad { learning_rate },
+            ];
+            let sampling = Regime::NegativeSampling { negatives: 4, chunk: 8 };
+            let regimes = [Regime::OneVsAll, Regime::KvsAll, sampling, sampling];
+            for ((loss, optimiser), regime) in losses.into_iter().zip(optimisers).zip(regimes) {
+                (ours.loss, ours.optimiser, ours.regime) = (loss, optimiser, regime);
+                ours.label_smoothing = 0.25;
                 ours.regulariser = Some(Regulariser::L2 { weight: 0.5 });
                 ours.initialiser = Some(Initialiser::Uniform { low: -0.5, high: 0.5 });
                 let text = serde_json::to_value(&ours).unwrap();

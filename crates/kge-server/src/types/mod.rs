@@ -16,7 +16,8 @@ pub(crate) use dataset::{
     NewDataset, RelationEnvelope,
 };
 pub(crate) use model::{
-    EvaluationEnvelope, HistoryEnvelope, ModelEnvelope, ModelView, PluginEnvelope, PluginView,
+    EvaluationEnvelope, HistoryEnvelope, ModelEnvelope, ModelView, PluginAdded, PluginEnvelope,
+    PluginView, WasmComponent,
 };
 pub(crate) use question::{
     AskedEntity, AskedEntityView, DistanceAsked, DistanceView, EmbeddingsAsked, EmbeddingsView,

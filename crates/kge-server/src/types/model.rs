@@ -89,6 +89,20 @@ pub(crate) struct PluginEnvelope {
     pub plugin: PluginView,
 }
 
+/// A plugin that was added.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PluginAdded {
+    /// The plugin.
+    pub plugin: PluginView,
+    /// What was checked, and the figure that was found; one entry a property.
+    pub checks: Vec<String>,
+}
+
+/// A WebAssembly component, as bytes.
+#[derive(Debug, ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub(crate) struct WasmComponent(#[allow(dead_code, reason = "only its schema is used")] Vec<u8>);
+
 /// A scoring model as a component.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Plugin)]

@@ -12,6 +12,7 @@ mod map;
 mod names;
 mod plugin;
 mod progress;
+mod recipe;
 mod serve;
 mod train;
 mod worker;

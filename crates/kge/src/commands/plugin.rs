@@ -1,7 +1,10 @@
-//! `kge plugin`: scoring models.
+//! `kge plugin`: scoring models, for those who use them and those who write them.
 
 use std::path::Path;
 
+use kge_model::{Description, HyperParameterKind, Layout, ScoringModel as _};
+use kge_plugin::CheckReport;
+use serde::Serialize;
 use serde_json::json;
 
 use super::{Failure, Result};
@@ -10,17 +13,25 @@ use crate::{cli::Plugin, open, settings::Settings};
 pub(super) async fn plugin(settings: &Settings, args: Plugin, json: bool) -> Result {
     match args {
         Plugin::List => list(settings, json).await,
+        Plugin::New { name, into } => new(&into, &name, json),
+        Plugin::Build { dir, out } => build(&dir, out.as_deref(), json),
         Plugin::Check { plugin } => check(settings, &plugin, json).await,
-        Plugin::Build { dir, out } => {
-            let built = kge_plugin::toolchain::build(dir, out)?;
-            if json {
-                println!("{}", json!({ "components": built }));
-            } else {
-                built.iter().for_each(|file| println!("{}", file.display()));
-            }
-            Ok(())
+        Plugin::Describe { plugin, dim } => describe(settings, &plugin, dim, json).await,
+        Plugin::Bench { plugin, dim, batch } => {
+            let plugin = load(settings, &plugin).await?;
+            print(&kge_plugin::bench(&plugin, dim, &Default::default(), batch.max(1))?, json)
         }
+        Plugin::Add { file } => add(settings, &file, json).await,
     }
+}
+
+/// Prints a report, as JSON if asked for.
+fn print(report: &(impl Serialize + std::fmt::Display), json: bool) -> Result {
+    match json {
+        true => println!("{}", serde_json::to_string(report)?),
+        false => println!("{report}"),
+    }
+    Ok(())
 }
 
 async fn list(settings: &Settings, json: bool) -> Result {
@@ -37,26 +48,131 @@ async fn list(settings: &Settings, json: bool) -> Result {
     Ok(())
 }
 
+fn new(into: &Path, name: &str, json: bool) -> Result {
+    let directory = kge_plugin::template::create(into, name)?;
+    if json {
+        println!("{}", json!({ "directory": directory }));
+        return Ok(());
+    }
+    let shown = directory.display();
+    println!("made {shown}; its model is in {shown}/src/lib.rs");
+    println!("next: kge plugin build {shown}");
+    Ok(())
+}
+
+fn build(dir: &Path, out: Option<&Path>, json: bool) -> Result {
+    let out = out.map_or_else(|| dir.join("components"), Path::to_owned);
+    let built = kge_plugin::toolchain::build(dir, out)?;
+    if json {
+        println!("{}", json!({ "components": built }));
+    } else {
+        built.iter().for_each(|file| println!("{}", file.display()));
+    }
+    Ok(())
+}
+
 async fn check(settings: &Settings, plugin: &str, json: bool) -> Result {
+    let report = kge_plugin::check(&load(settings, plugin).await?);
+    print(&report, json)?;
+    answered(&report)
+}
+
+fn answered(report: &CheckReport) -> Result {
+    match report.passed() {
+        true => Ok(()),
+        false => Err(Failure::answered("the plugin does not keep the contract")),
+    }
+}
+
+async fn describe(settings: &Settings, plugin: &str, dim: usize, json: bool) -> Result {
+    let plugin = load(settings, plugin).await?;
+    let description = plugin.description();
+    let model = plugin.configure(dim, &Default::default())?;
+    if json {
+        let (sha256, layout) = (plugin.sha256(), model.layout());
+        let all =
+            json!({ "description": description, "sha256": sha256, "dim": dim, "layout": layout });
+        println!("{all}");
+        return Ok(());
+    }
+    println!("{} {}: {}", description.name, description.version, description.summary);
+    println!("  sha256 {}", plugin.sha256());
+    people(description);
+    rows(dim, model.layout());
+    Ok(())
+}
+
+/// Where a model comes from, and what can be set.
+fn people(description: &Description) {
+    if let Some(paper) = &description.citation {
+        println!("  paper  {} ({}): {}", paper.authors, paper.year, paper.title);
+        if !paper.identifier.is_empty() {
+            println!("         {}", paper.identifier);
+        }
+    }
+    for parameter in &description.hyper_parameters {
+        let range = match parameter.kind {
+            HyperParameterKind::Boolean => "0 or 1".to_owned(),
+            _ => format!("{} to {}", parameter.minimum, parameter.maximum),
+        };
+        println!(
+            "  {:<6} {} ({range}; default {})",
+            parameter.name, parameter.summary, parameter.default
+        );
+    }
+}
+
+/// The shape of its rows.
+fn rows(dim: usize, layout: &Layout) {
+    let Layout { entity_width, relation_width, query_width, .. } = layout;
+    println!(
+        "  dim {dim}: entities {entity_width}, relations {relation_width}, queries {query_width} floats"
+    );
+    println!("  {:?} similarity; directions {:?}", layout.similarity, layout.directions);
+    for (holds, words) in [
+        (layout.bias, "a bias for each entity"),
+        (layout.complex, "rows are complex halves"),
+        (layout.projects_candidates, "candidates are projected by the relation"),
+    ] {
+        if holds {
+            println!("  {words}");
+        }
+    }
+    for tensor in &layout.shared {
+        println!("  shared {} {:?}", tensor.name, tensor.shape);
+    }
+}
+
+async fn add(settings: &Settings, file: &Path, json: bool) -> Result {
+    let bytes = read(file)?;
+    let plugin = open::host(settings)?.load(&bytes)?;
+    let report = kge_plugin::check(&plugin);
+    if !report.passed() {
+        print(&report, json)?;
+        return answered(&report);
+    }
+    let catalog = open::catalog(settings)?;
+    let record = catalog.add_plugin(bytes.into(), plugin.description().clone()).await?;
+    match json {
+        true => println!("{}", serde_json::to_string(&record)?),
+        false => println!("{} {}  {}", record.name, record.version, record.sha256),
+    }
+    Ok(())
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file).map_err(|error| Failure::new(format!("{}: {error}", file.display())))
+}
+
+/// A plugin by its file, by a name in the plugins directory, or by one in the store.
+async fn load(settings: &Settings, plugin: &str) -> Result<kge_plugin::Plugin> {
     let host = open::host(settings)?;
     let named = settings.plugins.join(format!("{plugin}.wasm"));
     let file = if Path::new(plugin).is_file() { Path::new(plugin) } else { &named };
-    let bytes = if file.is_file() {
-        std::fs::read(file)?.into()
-    } else {
-        let catalog = open::catalog(settings)?;
-        let record = catalog.plugin(plugin).await?;
-        catalog.plugin_bytes(&record.sha256).await?
-    };
-    let report = kge_plugin::check(&host.load(&bytes)?);
-    if json {
-        println!("{}", serde_json::to_string(&report)?);
-    } else {
-        println!("{report}");
+    if file.is_file() {
+        return Ok(host.load(&read(file)?)?);
     }
-    if report.passed() {
-        Ok(())
-    } else {
-        Err(Failure::answered("the plugin does not keep the contract"))
-    }
+    let catalog = open::catalog(settings)?;
+    let record = catalog.plugin(plugin).await?;
+    Ok(host.load(&catalog.plugin_bytes(&record.sha256).await?)?)
 }

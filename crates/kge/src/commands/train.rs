@@ -5,12 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kge_embed::{Algorithm, Control, Evaluation, Loss, Optimiser, Regime, Regulariser};
+use kge_embed::{Control, Evaluation};
 use kge_graph::Split;
-use kge_model::{Initialiser, PluginRef, ScoringModel};
+use kge_model::{HyperParameters, PluginRef, ScoringModel};
 use serde_json::{Value, json};
 
-use super::{Failure, Result, progress::Meter};
+use super::{Failure, Result, progress::Meter, recipe};
 use crate::{cli, open, settings::Settings};
 
 pub(super) async fn train(settings: &Settings, args: &cli::Train, json: bool) -> Result {
@@ -33,19 +33,21 @@ pub(super) async fn train(settings: &Settings, args: &cli::Train, json: bool) ->
 /// Trains, evaluates the test split if there is one, publishes; returns the report.
 pub(super) async fn train_and_publish(settings: &Settings, args: &cli::Train) -> Result<Value> {
     let (began, started) = (Instant::now(), jiff::Timestamp::now());
-    let mut algorithm = recipe(args)?;
+    let named = recipe::named(args)?;
+    let name = args.model.as_deref().or(named.as_ref().map(|recipe| recipe.plugin.as_str()));
+    let name = name.unwrap_or("complex");
     let catalog = open::catalog(settings)?;
     let host = open::host(settings)?;
     let dataset = catalog.find_dataset(&args.dataset).await?;
 
-    let named = settings.plugins.join(format!("{}.wasm", algorithm.plugin));
-    let file = args.plugin.clone().or_else(|| named.is_file().then_some(named));
+    let installed = settings.plugins.join(format!("{name}.wasm"));
+    let file = args.plugin.clone().or_else(|| installed.is_file().then_some(installed));
     let bytes = match file {
         Some(file) => std::fs::read(&file)
             .map_err(|error| Failure::new(format!("{}: {error}", file.display())))?
             .into(),
         None => {
-            let record = catalog.plugin(&algorithm.plugin).await.map_err(|error| {
+            let record = catalog.plugin(name).await.map_err(|error| {
                 let directory = settings.plugins.display();
                 Failure::new(format!("{error}, and {directory} has none; see kge doctor"))
             })?;
@@ -54,6 +56,15 @@ pub(super) async fn train_and_publish(settings: &Settings, args: &cli::Train) ->
     };
     let plugin = host.load(&bytes)?;
     let record = catalog.add_plugin(bytes, plugin.description().clone()).await?;
+    let mut algorithm = match named {
+        Some(recipe) => recipe,
+        None => {
+            let dim = args.dim.unwrap_or(recipe::DIM);
+            let model = plugin.configure(dim, &HyperParameters::new())?;
+            recipe::usual(&record.name, model.layout())
+        }
+    };
+    recipe::apply(args, &mut algorithm)?;
     algorithm.plugin.clone_from(&record.name);
     algorithm.validate()?;
     let model = plugin.configure(algorithm.dim, &algorithm.hyper_parameters)?;
@@ -149,76 +160,6 @@ fn metered<T>(name: &'static str, threads: usize, work: impl FnOnce(&Control<'_>
     let meter = Meter::new(name);
     let show = |progress: &kge_embed::Progress| meter.show(progress);
     work(&Control { threads, cancel: &cancel, progress: &show })
-}
-
-/// Flags over the preset or file over what is known to work.
-fn recipe(args: &cli::Train) -> Result<Algorithm> {
-    let mut algorithm = match (&args.preset, &args.algorithm) {
-        (Some(name), _) => kge_embed::preset(name).ok_or_else(|| {
-            let known = kge_embed::preset_names().join(", ");
-            Failure::usage(format!("there is no preset \"{name}\"; known: {known}"))
-        })?,
-        (None, Some(file)) => {
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
-            serde_json::from_str(&text)
-                .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?
-        }
-        (None, None) => usual(args.model.as_deref().unwrap_or("complex")),
-    };
-    if let Some(model) = &args.model {
-        algorithm.plugin.clone_from(model);
-    }
-    match args.regime.as_deref() {
-        None => {}
-        Some("1vsall") => algorithm.regime = Regime::OneVsAll,
-        Some("negative_sampling") => algorithm.regime = sampling(),
-        Some(other) => {
-            let message = format!("--regime {other}: expected 1vsall or negative_sampling");
-            return Err(Failure::usage(message));
-        }
-    }
-    if let Some(lr) = args.lr {
-        match &mut algorithm.optimiser {
-            Optimiser::Adagrad { learning_rate } | Optimiser::Adam { learning_rate } => {
-                *learning_rate = lr;
-            }
-        }
-    }
-    if let Some(weight) = args.n3 {
-        algorithm.regulariser = (weight > 0.0).then_some(Regulariser::N3 { weight });
-    }
-    algorithm.dim = args.dim.unwrap_or(algorithm.dim);
-    algorithm.epochs = args.epochs.unwrap_or(algorithm.epochs);
-    algorithm.batch = args.batch.unwrap_or(algorithm.batch);
-    algorithm.seed = args.seed.unwrap_or(algorithm.seed);
-    algorithm.validate_every = args.validate_every.unwrap_or(algorithm.validate_every);
-    Ok(algorithm)
-}
-
-/// Full softmax with N3 and reciprocal relations (Lacroix et al. 2018); distances sample
-/// negatives instead (Bordes et al. 2013).
-fn usual(model: &str) -> Algorithm {
-    let distance = model == "transe";
-    Algorithm {
-        plugin: model.into(),
-        dim: 128,
-        hyper_parameters: Default::default(),
-        reciprocal: !distance,
-        regime: if distance { sampling() } else { Regime::OneVsAll },
-        loss: if distance { Loss::MarginRanking { margin: 2.0 } } else { Loss::Softmax },
-        optimiser: Optimiser::Adagrad { learning_rate: 0.1 },
-        regulariser: (!distance).then_some(Regulariser::N3 { weight: 0.05 }),
-        initialiser: (!distance).then_some(Initialiser::Normal { deviation: 0.001 }),
-        batch: 512,
-        epochs: 20,
-        seed: 1,
-        validate_every: 0,
-    }
-}
-
-fn sampling() -> Regime {
-    Regime::NegativeSampling { negatives: 100, chunk: 64 }
 }
 
 /// The kernel's high-water mark of this process.

@@ -1,0 +1,231 @@
+//! The regimes of training and ranking on FB15k-237's shape: 14,541 entities, 256 floats a row.
+
+use std::{hint::black_box, num::NonZeroUsize};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use kge_kernels::{
+    FullStep, Pool, Similarity,
+    full::{self, Labels, Problem},
+    loss::SampledLoss,
+    negatives::{self, Gradients, NegativesStep},
+    optimise,
+    rank::{Ranker, Standing},
+    tile::{self, Columns, Grouped, Transposed},
+};
+
+const ENTITIES: usize = 14_541;
+const WIDTH: usize = 256;
+const QUERIES: usize = 1024;
+
+const SIMILARITIES: [Similarity; 5] =
+    [Similarity::Dot, Similarity::L1, Similarity::L2, Similarity::SquaredL2, Similarity::Modulus];
+
+fn rows(count: usize, salt: usize) -> Vec<f32> {
+    let value = |i: usize| ((i * 7919 + salt * 104_729) % 1013) as f32 / 1013.0 - 0.5;
+    (0..count * WIDTH).map(value).collect()
+}
+
+fn pool(threads: usize) -> Pool {
+    Pool::new(NonZeroUsize::new(threads).expect("not 0"))
+}
+
+fn threads() -> [usize; 2] {
+    [1, 2]
+}
+
+/// A step of 1,024 one-way queries against every entity.
+fn against_all(criterion: &mut Criterion) {
+    let (queries, entities) = (rows(QUERIES, 1), rows(ENTITIES, 2));
+    let (mut d_queries, mut d_entities) = (queries.clone(), entities.clone());
+    let starts: Vec<u32> = (0..=QUERIES as u32).collect();
+    let ids: Vec<u32> = (0..QUERIES).map(|i| (i * 37 % ENTITIES) as u32).collect();
+    let problem = Problem {
+        queries: &queries,
+        candidates: &entities,
+        width: WIDTH,
+        biases: &[],
+        labels: Labels { starts: &starts, ids: &ids },
+        smoothing: 0.0,
+        weight: 1.0 / QUERIES as f32,
+    };
+    let mut group = criterion.benchmark_group("against_all");
+    // Three products of two operations an element.
+    group.throughput(Throughput::Elements(6 * (QUERIES * ENTITIES * WIDTH) as u64));
+    for threads in threads() {
+        let (pool, mut step) = (pool(threads), FullStep::default());
+        group.bench_function(BenchmarkId::new("softmax", threads), |bencher| {
+            bencher.iter(|| {
+                step.softmax(
+                    &pool,
+                    Similarity::Dot,
+                    &problem,
+                    full::Gradients {
+                        queries: &mut d_queries,
+                        candidates: &mut d_entities,
+                        biases: &mut [],
+                    },
+                )
+            });
+        });
+        group.bench_function(BenchmarkId::new("binary", threads), |bencher| {
+            bencher.iter(|| {
+                step.binary(
+                    &pool,
+                    Similarity::Dot,
+                    &problem,
+                    full::Gradients {
+                        queries: &mut d_queries,
+                        candidates: &mut d_entities,
+                        biases: &mut [],
+                    },
+                )
+            });
+        });
+    }
+    group.finish();
+}
+
+/// A batch of 1,024 triples, both sides, in chunks that share their negatives.
+fn shared_negatives(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("shared_negatives");
+    group.throughput(Throughput::Elements(QUERIES as u64));
+    for (negatives, chunk) in [(512, 256), (100, 64)] {
+        let (queries, targets) = (rows(chunk, 1), rows(chunk, 2));
+        let candidates = rows(negatives, 3);
+        let problem = negatives::Problem {
+            queries: &queries,
+            targets: &targets,
+            negatives: &candidates,
+            width: WIDTH,
+            hits: &[],
+            target_biases: &[],
+            negative_biases: &[],
+            weight: 1.0,
+        };
+        let chunks = 2 * QUERIES / chunk;
+        for threads in threads() {
+            let pool = pool(threads);
+            let mut states: Vec<_> = (0..chunks)
+                .map(|_| {
+                    let gradients = [queries.clone(), targets.clone(), candidates.clone()];
+                    (NegativesStep::default(), gradients)
+                })
+                .collect();
+            group.bench_function(BenchmarkId::new(negatives.to_string(), threads), |bencher| {
+                bencher.iter(|| {
+                    pool.chunks(&mut states, 1, |_, state, _| {
+                        let (step, [queries, targets, negatives]) = &mut state[0];
+                        let gradients = Gradients {
+                            queries,
+                            targets,
+                            negatives,
+                            target_biases: &mut [],
+                            negative_biases: &mut [],
+                        };
+                        let loss = SampledLoss::Softmax;
+                        black_box(step.run(Similarity::Dot, loss, &problem, gradients));
+                    });
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+/// One tile: the scores, and both pulls.
+fn tiles(criterion: &mut Criterion) {
+    let (m, n) = (tile::ROWS, tile::TILE);
+    let (queries, candidates) = (rows(m, 1), rows(n, 2));
+    let (mut d_queries, mut d_candidates) = (queries.clone(), candidates.clone());
+    let mut group = criterion.benchmark_group("tile");
+    group.throughput(Throughput::Elements(2 * (m * n * WIDTH) as u64));
+    for similarity in SIMILARITIES {
+        let (mut grouped, mut transposed) = (Grouped::default(), Transposed::default());
+        let (mut query_columns, mut columns) = (Columns::default(), Columns::default());
+        grouped.pack(&queries, WIDTH, similarity);
+        transposed.pack(&candidates, WIDTH, &[]);
+        query_columns.pack(&queries, WIDTH, similarity);
+        columns.pack(&candidates, WIDTH, similarity);
+        let mut block = vec![0.0; tile::block_len(m, n)];
+        let name = |what: &str| BenchmarkId::new(what, format!("{similarity:?}"));
+        group.bench_function(name("scores"), |bencher| {
+            bencher.iter(|| tile::scores(similarity, &grouped, &transposed, &mut block));
+        });
+        group.bench_function(name("pull_queries"), |bencher| {
+            bencher.iter(|| {
+                tile::pull_queries(similarity, &block, &queries, &columns, &mut d_queries);
+            });
+        });
+        group.bench_function(name("pull_candidates"), |bencher| {
+            bencher.iter(|| {
+                let d_candidates = &mut d_candidates;
+                tile::pull_candidates(
+                    similarity,
+                    &block,
+                    &candidates,
+                    &query_columns,
+                    d_candidates,
+                );
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Filtered ranking of 960 queries among every entity, on one thread.
+fn ranking(criterion: &mut Criterion) {
+    let (queries, entities) = (rows(960, 1), rows(ENTITIES, 2));
+    let targets: Vec<u32> = (0..960).map(|i| (i * 37 % ENTITIES) as u32).collect();
+    let (mut ranker, mut standings) = (Ranker::default(), vec![Standing::default(); 960]);
+    let mut group = criterion.benchmark_group("ranking");
+    group.throughput(Throughput::Elements(960));
+    for similarity in [Similarity::Dot, Similarity::L1] {
+        group.bench_function(format!("{similarity:?}"), |bencher| {
+            bencher.iter(|| {
+                let rows = (&queries[..], &entities[..], WIDTH);
+                ranker.standings(similarity, rows, &[], &targets, |_| &[], &mut standings);
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Of a row by its gradient, with its state.
+type Update<'a> = &'a dyn Fn(&mut [f32], &[f32], &mut [f32]);
+
+/// One pass over all rows.
+fn updates(criterion: &mut Criterion) {
+    let (mut entities, gradients) = (rows(ENTITIES, 1), rows(ENTITIES, 2));
+    let mut state = vec![0.0; 2 * entities.len()];
+    let mut group = criterion.benchmark_group("updates");
+    group.throughput(Throughput::Elements(ENTITIES as u64));
+    let mut each = |name: &str, floats: usize, update: Update<'_>| {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let rows = entities.chunks_exact_mut(WIDTH).zip(gradients.chunks_exact(WIDTH));
+                for ((row, gradient), state) in rows.zip(state.chunks_exact_mut(floats)) {
+                    update(row, gradient, state);
+                }
+            });
+        });
+    };
+    each("sgd", 1, &|row, gradient, _| optimise::sgd(row, gradient, 1e-6));
+    each("row_adagrad", 1, &|row, gradient, state| {
+        optimise::row_adagrad(row, gradient, &mut state[0], 1e-6);
+    });
+    each("adagrad", WIDTH, &|row, gradient, state| {
+        optimise::adagrad(row, gradient, state, 1e-6);
+    });
+    let correction = optimise::AdamCorrection::after(7);
+    each("adam", 2 * WIDTH, &|row, gradient, state| {
+        optimise::adam(row, gradient, state, 1e-6, correction);
+    });
+    group.finish();
+}
+
+criterion_group! {
+    name = kernels;
+    config = Criterion::default().sample_size(20);
+    targets = against_all, shared_negatives, tiles, ranking, updates
+}
+criterion_main!(kernels);
