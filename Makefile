@@ -1,19 +1,23 @@
 # What one can do here. `make` lists it.
 
 CARGO ?= cargo
+KGE := $(CARGO) run --bin kge --
 # What a newcomer needs first; `make plugins` builds all.
 FIRST := complex distmult transe
 COMPONENTS := $(FIRST:%=plugins/components/%.wasm)
 
-.PHONY: help demo test lint fmt plugins docs images ci setup
+.PHONY: help demo test lint fmt plugins docs bench images ci setup
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(COMPONENTS) ## train on a small real graph, show answers, serve them
-	$(CARGO) run --bin kge -- demo
+	$(KGE) demo
 
-test: plugins ## set up and pass all tests
+# The tests' own build of the command makes the models, so that nothing is compiled twice.
+test: setup ## set up and pass all tests
+	$(CARGO) test --workspace --no-run
+	$${CARGO_TARGET_DIR:-target}/debug/kge plugin build
 	$(CARGO) test --workspace
 
 lint: setup ## formatting and clippy, as CI does
@@ -24,10 +28,14 @@ fmt: ## format everything
 	$(CARGO) fmt --all
 
 plugins: setup ## build the scoring models to plugins/components/
-	$(CARGO) run -p kge-plugin --example build-plugins
+	$(KGE) plugin build
 
 docs: ## build the book to target/book/
 	@bash .ci/mdbook build docs
+
+bench: plugins ## measure, with PEERS=python3 beside PyTorch and PyKEEN; draw docs/src/reference/benchmarks.md
+	docs/benchmarks/measure $(PEERS:%=--peers %)
+	docs/benchmarks/draw
 
 images: ## build the four images by Nix and load them into Docker
 	images/build
@@ -39,4 +47,5 @@ setup: # a C compiler, and something that compiles Rust to wasm32
 	@bash .ci/setup
 
 $(COMPONENTS) &: | setup
-	$(CARGO) run -p kge-plugin --example build-plugins -- $(FIRST)
+	for model in $(FIRST); do \
+	  $(KGE) plugin build plugins/$$model --out plugins/components || exit; done

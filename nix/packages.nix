@@ -90,7 +90,8 @@ let
       }
     );
 
-    # The book, and in crates/ what rustdoc says of each crate.
+    # The book, and in crates/ what rustdoc says of the core. The service's crates are read in their
+    # source; rustdoc would compile all they depend on once more.
     docs = craneLib.mkCargoDerivation (
       workspace
       // {
@@ -108,7 +109,8 @@ let
         buildPhaseCargoCommand = ''
           mkdir -p $out/share/doc
           mdbook build docs --dest-dir $out/share/doc/kge
-          cargo doc --release --locked --workspace --no-deps
+          cargo doc --release --locked --no-deps \
+            --package kge-embed --package kge-graph --package kge-kernels --package kge-model
           cp -r target/${musl}/doc $out/share/doc/kge/crates
         '';
         allowedReferences = [ ];

@@ -35,14 +35,27 @@ pub(crate) fn data(name: &str) -> Option<PathBuf> {
 
 /// Runs one command to its end.
 pub(crate) fn kge(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder).args(arguments).output().unwrap()
+}
+
+fn command(folder: &Path) -> Command {
     let mut command = Command::new(KGE);
-    command.current_dir(folder).arg("--plugins").arg(plugins()).args(arguments);
-    command.output().unwrap()
+    command.current_dir(folder).arg("--plugins").arg(plugins());
+    command
 }
 
 /// Its standard output as JSON.
 pub(crate) fn kge_json(folder: &Path, arguments: &[&str]) -> Value {
-    let output = kge(folder, arguments);
+    answer(&kge(folder, arguments), arguments)
+}
+
+/// As [`kge_json`], with the kernels told which instructions to use.
+pub(crate) fn kge_json_by(instructions: &str, folder: &Path, arguments: &[&str]) -> Value {
+    let output = command(folder).env("KGE_SIMD", instructions).args(arguments).output().unwrap();
+    answer(&output, arguments)
+}
+
+fn answer(output: &Output, arguments: &[&str]) -> Value {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?}: {errors}");
     serde_json::from_slice(&output.stdout).unwrap()

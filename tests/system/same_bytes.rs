@@ -2,7 +2,29 @@
 
 use std::io::{Read, Write};
 
-use crate::house::{data, kge_json};
+use crate::house::{data, kge_json, kge_json_by};
+
+/// The vectors of the CPU and the instruction for bf16 do not show.
+#[test]
+fn embeddings_are_bit_identical_whatever_the_instructions() {
+    let Some(graph) = data("nations") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let source = graph.to_str().unwrap();
+    kge_json(folder.path(), &["--json", "import", "--dataset", "nations", source]);
+    for (model, precision) in [("complex", "f32"), ("complex", "bf16"), ("rotate", "f32")] {
+        let digest = |instructions: &str| {
+            let train = ["--json", "train", "--dataset", "nations", "--model", model];
+            let short = ["--dim", "16", "--epochs", "3", "--batch", "64", "--precision", precision];
+            let arguments = [&train[..], &short].concat();
+            let report = kge_json_by(instructions, folder.path(), &arguments);
+            report["embeddings_sha256"].as_str().unwrap().to_owned()
+        };
+        let plain = digest("portable");
+        for instructions in ["avx2", "all"] {
+            assert_eq!(plain, digest(instructions), "{model}, {precision}, {instructions}");
+        }
+    }
+}
 
 #[test]
 fn embeddings_are_bit_identical_on_two_runs_and_in_another_order() {

@@ -1,7 +1,7 @@
 //! 1vsAll and KvsAll: each query against every entity (Lacroix et al. 2018; Dettmers et al. 2018).
 
 use kge_kernels::{
-    FullStep, Pool,
+    FullStep, Pool, Precision,
     full::{Gradients, Labels, Problem},
     row,
 };
@@ -27,6 +27,10 @@ pub(crate) struct AgainstAll {
 }
 
 impl AgainstAll {
+    pub(crate) fn new(precision: Precision) -> Self {
+        Self { step: FullStep::new(precision), ..Self::default() }
+    }
+
     /// One step over a batch, whose labels are the answers of each query; returns the summed loss
     /// of its queries.
     pub(crate) fn step(

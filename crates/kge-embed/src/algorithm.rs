@@ -29,6 +29,9 @@ pub struct Algorithm {
     /// a candidate.
     #[serde(default)]
     pub label_smoothing: f32,
+    /// The precision of a step's products, where every entity is a candidate.
+    #[serde(default)]
+    pub precision: Precision,
     /// How gradients become steps.
     pub optimiser: Optimiser,
     /// A penalty on the rows of each query.
@@ -68,6 +71,20 @@ pub enum Regime {
         /// Triples that share them.
         chunk: usize,
     },
+}
+
+/// The precision of the factors of a step's products; everything else is `f32`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// As the rows are.
+    #[default]
+    F32,
+    /// Rounded to bf16, for models that compare by dot products: fast where the CPU has AVX-512
+    /// BF16, the same bytes elsewhere.
+    Bf16,
+    /// `bf16` where that is fast, else `f32`. A model's record says which.
+    Auto,
 }
 
 /// The loss of a triple against its candidates.

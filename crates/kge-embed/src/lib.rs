@@ -28,7 +28,7 @@ mod sampled;
 mod train;
 mod validate;
 
-pub use algorithm::{Algorithm, Loss, Optimiser, Regime, Regulariser};
+pub use algorithm::{Algorithm, Loss, Optimiser, Precision, Regime, Regulariser};
 pub use control::{Control, EpochReport, Progress};
 pub use error::Error;
 pub use evaluate::{Evaluation, Metrics, evaluate};

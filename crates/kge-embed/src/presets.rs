@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kge_model::Initialiser;
 
-use crate::{Algorithm, Loss, Optimiser, Regime, Regulariser};
+use crate::{Algorithm, Loss, Optimiser, Precision, Regime, Regulariser};
 
 /// The names that [`preset`] knows.
 pub fn preset_names() -> &'static [&'static str] {
@@ -24,6 +24,7 @@ pub fn preset(name: &str) -> Option<Algorithm> {
         regime: Regime::OneVsAll,
         loss: Loss::Softmax,
         label_smoothing: 0.0,
+        precision: Precision::F32,
         optimiser: Optimiser::Adagrad { learning_rate: 0.1 },
         regulariser: Some(Regulariser::N3 { weight }),
         initialiser: Some(Initialiser::Normal { deviation: 1e-3 }),
@@ -53,6 +54,7 @@ impl Algorithm {
             regime: Regime::NegativeSampling { negatives: 64, chunk: 64 },
             loss: Loss::MarginRanking { margin },
             label_smoothing: 0.0,
+            precision: Precision::F32,
             optimiser: Optimiser::Adagrad { learning_rate: 0.1 },
             regulariser: None,
             initialiser: None,
@@ -97,6 +99,10 @@ mod tests {
                 Algorithm { loss: Loss::BinaryCrossEntropy, ..transe.clone() },
                 "loss: negative_sampling takes softmax, margin_ranking, logistic or \
                  self_adversarial; binary_cross_entropy needs 1vsall or kvsall",
+            ),
+            (
+                Algorithm { precision: Precision::Bf16, ..transe.clone() },
+                "precision: bf16 needs 1vsall or kvsall",
             ),
             (
                 Algorithm { optimiser: Optimiser::Adam { learning_rate: -1.0 }, ..transe },

@@ -6,7 +6,7 @@ use kge_graph::{Graph, Split};
 use kge_model::{Embeddings, ScoringModel};
 
 use crate::{
-    Algorithm, Control, EpochReport, Error, Progress, Regime, Result,
+    Algorithm, Control, EpochReport, Error, Precision, Progress, Regime, Result,
     against_all::AgainstAll,
     evaluate::evaluate_with,
     parameters::Parameters,
@@ -14,7 +14,7 @@ use crate::{
     questions::{Lists, Questions},
     random,
     sampled::{Draw, Sampled},
-    validate::trainable,
+    validate::{settled, trainable},
 };
 
 /// What a run came to.
@@ -22,6 +22,8 @@ use crate::{
 pub struct Trained {
     /// The rows.
     pub embeddings: Embeddings,
+    /// What the algorithm's precision came to.
+    pub precision: Precision,
     /// Every epoch.
     pub history: Vec<EpochReport>,
 }
@@ -53,7 +55,8 @@ pub fn train(
     let mut parameters =
         Parameters::new(&pool, layout, algorithm, graph.entities().len(), relation_rows);
     let mut rows = QueryRows::new(model, &pool)?;
-    let (mut against_all, mut sampled) = (AgainstAll::default(), Sampled::default());
+    let precision = settled(algorithm, layout);
+    let (mut against_all, mut sampled) = (AgainstAll::new(precision), Sampled::default());
     let (mut queries, mut labels) = (Vec::new(), Lists::default());
     let questions =
         (algorithm.regime == Regime::KvsAll).then(|| Questions::of(triples, reciprocal));
@@ -131,5 +134,9 @@ pub fn train(
         (control.progress)(&progress);
         progress.finished_epoch = None;
     }
-    Ok(Trained { embeddings: parameters.embeddings, history })
+    let precision = match precision {
+        kge_kernels::Precision::F32 => Precision::F32,
+        kge_kernels::Precision::Bf16 => Precision::Bf16,
+    };
+    Ok(Trained { embeddings: parameters.embeddings, precision, history })
 }

@@ -1,8 +1,8 @@
 //! Refusing, in words, what cannot be trained.
 
-use kge_model::{Direction, ScoringModel};
+use kge_model::{Direction, Layout, ScoringModel, Similarity};
 
-use crate::{Algorithm, Error, Loss, Optimiser, Regime, Regulariser, Result};
+use crate::{Algorithm, Error, Loss, Optimiser, Precision, Regime, Regulariser, Result};
 
 impl Algorithm {
     /// Checks every field that does not need the scoring model.
@@ -72,6 +72,9 @@ impl Algorithm {
                 );
             }
         }
+        if sampled && self.precision == Precision::Bf16 {
+            return refuse("precision", "bf16 needs 1vsall or kvsall".into());
+        }
         match self.optimiser {
             Optimiser::Sgd { learning_rate }
             | Optimiser::RowAdagrad { learning_rate }
@@ -106,14 +109,27 @@ pub(crate) fn supported(model: &dyn ScoringModel, reciprocal: bool) -> Result<()
 pub(crate) fn trainable(model: &dyn ScoringModel, algorithm: &Algorithm) -> Result<()> {
     supported(model, algorithm.reciprocal)?;
     let sampled = matches!(algorithm.regime, Regime::NegativeSampling { .. });
-    if model.layout().projects_candidates && !sampled {
-        let name = &model.description().name;
-        return Err(Error::Algorithm {
-            field: "regime",
-            reason: format!(
-                "{name} projects each candidate by the relation, so it takes negative_sampling"
-            ),
-        });
+    let (layout, name) = (model.layout(), &model.description().name);
+    let refuse = |field, reason| Err(Error::Algorithm { field, reason });
+    if layout.projects_candidates && !sampled {
+        let reason = "projects each candidate by the relation, so it takes negative_sampling";
+        return refuse("regime", format!("{name} {reason}"));
+    }
+    if algorithm.precision == Precision::Bf16 && layout.similarity != Similarity::Dot {
+        return refuse("precision", format!("{name} compares by distances, which take f32"));
     }
     Ok(())
+}
+
+/// What the precision stands for, for such a model on this CPU.
+pub(crate) fn settled(algorithm: &Algorithm, layout: &Layout) -> kge_kernels::Precision {
+    use kge_kernels::Precision::{Bf16, F32};
+    let sampled = matches!(algorithm.regime, Regime::NegativeSampling { .. });
+    match algorithm.precision {
+        Precision::Bf16 => Bf16,
+        Precision::Auto if !sampled && layout.similarity == Similarity::Dot && Bf16.is_native() => {
+            Bf16
+        }
+        Precision::F32 | Precision::Auto => F32,
+    }
 }

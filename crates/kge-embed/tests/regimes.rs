@@ -5,7 +5,8 @@
 use std::sync::atomic::AtomicBool;
 
 use kge_embed::{
-    Algorithm, Control, Error, Loss, Optimiser, Regime, Regulariser, evaluate, preset, train,
+    Algorithm, Control, Error, Loss, Optimiser, Precision, Regime, Regulariser, evaluate, preset,
+    train,
 };
 use kge_graph::{Graph, GraphBuilder, Split, Statement};
 use kge_model::{
@@ -239,6 +240,11 @@ fn recipes() -> Vec<(&'static str, (Similarity, Extra), Algorithm)> {
             "1vsall, l1",
             (Similarity::L1, Extra::None),
             Algorithm { initialiser: None, regulariser: None, ..base.clone() },
+        ),
+        (
+            "1vsall, bf16",
+            (Similarity::Dot, Extra::None),
+            Algorithm { precision: Precision::Bf16, ..base.clone() },
         ),
         (
             "kvsall, smoothed",

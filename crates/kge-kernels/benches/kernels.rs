@@ -4,7 +4,7 @@ use std::{hint::black_box, num::NonZeroUsize};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kge_kernels::{
-    FullStep, Pool, Similarity,
+    FullStep, Pool, Precision, Similarity,
     full::{self, Labels, Problem},
     loss::SampledLoss,
     negatives::{self, Gradients, NegativesStep},
@@ -12,6 +12,7 @@ use kge_kernels::{
     rank::{Ranker, Standing},
     tile::{self, Columns, Grouped, Transposed},
 };
+use pulp::{Arch, Simd, WithSimd};
 
 const ENTITIES: usize = 14_541;
 const WIDTH: usize = 256;
@@ -33,6 +34,60 @@ fn threads() -> [usize; 2] {
     [1, 2]
 }
 
+/// What one core can do at best: multiply-adds in registers, and floats read from memory.
+fn limits(criterion: &mut Criterion) {
+    struct MultiplyAdds(usize);
+
+    impl WithSimd for MultiplyAdds {
+        type Output = f32;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> f32 {
+            let (small, mut sums) = (simd.splat_f32s(black_box(1e-9)), [simd.splat_f32s(0.0); 12]);
+            for _ in 0..self.0 / (2 * S::F32_LANES * sums.len()) {
+                for sum in &mut sums {
+                    *sum = simd.mul_add_f32s(small, small, *sum);
+                }
+            }
+            sums.into_iter().map(|sum| simd.reduce_sum_f32s(sum)).sum()
+        }
+    }
+
+    struct Sum<'a>(&'a [f32]);
+
+    impl WithSimd for Sum<'_> {
+        type Output = f32;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> f32 {
+            let (chunks, _) = S::as_simd_f32s(self.0).0.as_chunks::<8>();
+            let mut sums = [simd.splat_f32s(0.0); 8];
+            for chunk in chunks {
+                for (sum, &x) in sums.iter_mut().zip(chunk) {
+                    *sum = simd.add_f32s(*sum, x);
+                }
+            }
+            sums.into_iter().map(|sum| simd.reduce_sum_f32s(sum)).sum()
+        }
+    }
+
+    let mut group = criterion.benchmark_group("limits");
+    let operations = 384 << 20;
+    group.throughput(Throughput::Elements(operations as u64));
+    group.bench_function("multiply_add", |bencher| {
+        bencher.iter(|| Arch::new().dispatch(MultiplyAdds(operations)));
+    });
+    let floats = vec![1.0; 64 << 20];
+    group.throughput(Throughput::Bytes(4 * floats.len() as u64));
+    group.bench_function("read", |bencher| {
+        bencher.iter(|| Arch::new().dispatch(Sum(black_box(&floats))));
+    });
+    group.finish();
+}
+
+/// One of the losses of a step.
+type StepOf = fn(&mut FullStep, &Pool, Similarity, &Problem<'_>, full::Gradients<'_>) -> f64;
+
 /// A step of 1,024 one-way queries against every entity.
 fn against_all(criterion: &mut Criterion) {
     let (queries, entities) = (rows(QUERIES, 1), rows(ENTITIES, 2));
@@ -51,36 +106,27 @@ fn against_all(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("against_all");
     // Three products of two operations an element.
     group.throughput(Throughput::Elements(6 * (QUERIES * ENTITIES * WIDTH) as u64));
-    for threads in threads() {
-        let (pool, mut step) = (pool(threads), FullStep::default());
-        group.bench_function(BenchmarkId::new("softmax", threads), |bencher| {
-            bencher.iter(|| {
-                step.softmax(
-                    &pool,
-                    Similarity::Dot,
-                    &problem,
-                    full::Gradients {
-                        queries: &mut d_queries,
-                        candidates: &mut d_entities,
-                        biases: &mut [],
+    for (name, precision) in [("", Precision::F32), ("_bf16", Precision::Bf16)] {
+        for threads in threads() {
+            let (pool, mut step) = (pool(threads), FullStep::new(precision));
+            let mut run = |loss: &str, step_of: StepOf| {
+                group.bench_function(
+                    BenchmarkId::new(format!("{loss}{name}"), threads),
+                    |bencher| {
+                        bencher.iter(|| {
+                            let gradients = full::Gradients {
+                                queries: &mut d_queries,
+                                candidates: &mut d_entities,
+                                biases: &mut [],
+                            };
+                            step_of(&mut step, &pool, Similarity::Dot, &problem, gradients)
+                        });
                     },
-                )
-            });
-        });
-        group.bench_function(BenchmarkId::new("binary", threads), |bencher| {
-            bencher.iter(|| {
-                step.binary(
-                    &pool,
-                    Similarity::Dot,
-                    &problem,
-                    full::Gradients {
-                        queries: &mut d_queries,
-                        candidates: &mut d_entities,
-                        biases: &mut [],
-                    },
-                )
-            });
-        });
+                );
+            };
+            run("softmax", FullStep::softmax);
+            run("binary", FullStep::binary);
+        }
     }
     group.finish();
 }
@@ -226,6 +272,6 @@ fn updates(criterion: &mut Criterion) {
 criterion_group! {
     name = kernels;
     config = Criterion::default().sample_size(20);
-    targets = against_all, shared_negatives, tiles, ranking, updates
+    targets = limits, against_all, shared_negatives, tiles, ranking, updates
 }
 criterion_main!(kernels);

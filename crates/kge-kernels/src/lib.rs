@@ -21,6 +21,7 @@ pub mod negatives;
 pub mod optimise;
 pub mod pair;
 pub mod pool;
+mod precision;
 pub mod principal;
 pub mod product;
 pub mod rank;
@@ -31,5 +32,6 @@ pub mod tile;
 
 pub use full::FullStep;
 pub use pool::Pool;
+pub use precision::Precision;
 pub use simd::level as simd_level;
 pub use similarity::Similarity;

@@ -1,17 +1,18 @@
 //! How fast a plugin answers, and which share of a training step that is.
 //!
-//! A step's other part is the host's three products of queries with candidates, measured here by
-//! the same kernels on one thread: `6 * batch * candidates * width` operations.
+//! A step's other part is the host's: scores, loss and both gradients of the queries against every
+//! entity, or against shared negatives. It is measured here by training's own kernels, on one
+//! thread; moving the rows comes on top, and makes the share smaller still.
 
-use std::fmt;
-use std::hint::black_box;
-use std::time::Instant;
+use std::{fmt, num::NonZeroUsize, time::Instant};
 
-use kge_kernels::product::{
-    add_left_by_right, add_left_transposed_by_right, left_by_right_transposed,
+use kge_kernels::{
+    FullStep, Pool, Precision, full,
+    loss::SampledLoss,
+    negatives::{self, NegativesStep},
 };
 use kge_model::{
-    Direction, HyperParameters, QueryBatch, QueryGradient, ScoringModel as _, Session,
+    Direction, HyperParameters, QueryBatch, QueryGradient, ScoringModel as _, Session, Similarity,
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,11 +20,13 @@ use crate::{Plugin, Result};
 
 /// Entities of FB15k-237: candidates of a full softmax.
 const ENTITIES: usize = 14_541;
-/// Candidates of a step with shared negatives, and of one measured product.
+/// Candidates of a step with shared negatives.
 const NEGATIVES: usize = 512;
 /// Distinct relations of a batch, as FB15k-237 has them.
 const RELATIONS: usize = 237;
 const RUNS: usize = 15;
+/// Runs of what takes a good part of a second.
+const SLOW_RUNS: usize = 3;
 
 /// What [`bench`] measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,45 +41,47 @@ pub struct BenchReport {
     pub query_ms: f64,
     /// Milliseconds of one `query-vjp`.
     pub query_vjp_ms: f64,
-    /// Milliseconds of the host's products with all entities of FB15k-237, one thread.
-    pub softmax_ms: f64,
-    /// Milliseconds of the host's products with 512 shared negatives, one thread.
+    /// Milliseconds of the host's softmax over all entities of FB15k-237, one thread; none for a
+    /// model that projects candidates, which is not trained so.
+    pub softmax_ms: Option<f64>,
+    /// The same in bf16, if the model compares by dot products.
+    pub softmax_bf16_ms: Option<f64>,
+    /// Milliseconds of the host's softmax over 512 shared negatives, one thread.
     pub negatives_ms: f64,
 }
 
 impl BenchReport {
-    /// The plugin's share of a step beside products of so many milliseconds, 0 to 1.
-    pub fn share(&self, products_ms: f64) -> f64 {
+    /// The plugin's share of a step whose other part takes so many milliseconds, 0 to 1.
+    pub fn share(&self, host_ms: f64) -> f64 {
         let plugin = self.query_ms + self.query_vjp_ms;
-        plugin / (plugin + products_ms)
+        plugin / (plugin + host_ms)
     }
 }
 
 impl fmt::Display for BenchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { plugin, dim, batch, query_ms, query_vjp_ms, softmax_ms, negatives_ms } = self;
-        let share = |products| 100.0 * self.share(products);
-        writeln!(f, "{plugin}, dim {dim}, {batch} rows a call, one thread")?;
-        writeln!(f, "  query      {query_ms:8.3} ms  {:8.0} calls a second", 1e3 / query_ms)?;
-        writeln!(
-            f,
-            "  query-vjp  {query_vjp_ms:8.3} ms  {:8.0} calls a second",
-            1e3 / query_vjp_ms
-        )?;
-        writeln!(
-            f,
-            "  share of a step against {ENTITIES} entities {:5.1} % (products {softmax_ms:.1} ms)",
-            share(*softmax_ms)
-        )?;
-        write!(
-            f,
-            "  share of a step against {NEGATIVES} negatives  {:5.1} % (products {negatives_ms:.1} ms)",
-            share(*negatives_ms)
-        )
+        let Self { plugin, dim, batch, .. } = self;
+        write!(f, "{plugin}, dim {dim}, {batch} rows a call, one thread")?;
+        for (name, ms) in [("query", self.query_ms), ("query-vjp", self.query_vjp_ms)] {
+            write!(f, "\n  {name:<10} {ms:8.3} ms  {:8.0} calls a second", 1e3 / ms)?;
+        }
+        for (candidates, precision, ms) in [
+            (format!("{ENTITIES} entities"), "f32", self.softmax_ms),
+            (format!("{ENTITIES} entities"), "bf16", self.softmax_bf16_ms),
+            (format!("{NEGATIVES} negatives"), "f32", Some(self.negatives_ms)),
+        ] {
+            let Some(ms) = ms else { continue };
+            let share = 100.0 * self.share(ms);
+            write!(
+                f,
+                "\n  {share:5.1} % of a step against {candidates:<14} {precision:<4} (the rest {ms:.1} ms)"
+            )?;
+        }
+        Ok(())
     }
 }
 
-/// Times a plugin's calls on one thread, and the host's products beside them.
+/// Times a plugin's calls on one thread, and the host's part of a step beside them.
 ///
 /// # Errors
 /// If the plugin cannot be configured so, or a call fails.
@@ -108,52 +113,111 @@ pub fn bench(
         session.set_shared(&shared)?;
     }
     let (query_ms, query_vjp_ms) = calls(&mut *session, &asked, &d_query)?;
-    let negatives_ms = products(batch, layout.query_width);
+    let (similarity, width) = (layout.similarity, layout.query_width);
+    let softmax = |precision| {
+        let fits = precision == Precision::F32 || similarity == Similarity::Dot;
+        let trained = fits && !layout.projects_candidates;
+        trained.then(|| softmax(similarity, precision, batch, width))
+    };
     Ok(BenchReport {
         plugin: plugin.description().name.clone(),
         dim,
         batch,
         query_ms,
         query_vjp_ms,
-        softmax_ms: negatives_ms * ENTITIES as f64 / NEGATIVES as f64,
-        negatives_ms,
+        softmax_ms: softmax(Precision::F32),
+        softmax_bf16_ms: softmax(Precision::Bf16),
+        negatives_ms: shared_negatives(similarity, batch, width),
     })
 }
 
 fn calls(session: &mut dyn Session, asked: &QueryBatch<'_>, d_query: &[f32]) -> Result<(f64, f64)> {
     let (mut rows, mut gradient) = (Vec::new(), QueryGradient::default());
-    let query = median(|| session.query(asked, &mut rows))?;
-    let vjp = median(|| session.query_vjp(asked, d_query, &mut gradient))?;
+    let query = median(RUNS, || session.query(asked, &mut rows))?;
+    let vjp = median(RUNS, || session.query_vjp(asked, d_query, &mut gradient))?;
     Ok((query, vjp))
 }
 
-/// Milliseconds of the three products of `batch` queries with [`NEGATIVES`] candidates.
-fn products(batch: usize, width: usize) -> f64 {
-    let queries = vec![0.5_f32; batch * width];
-    let candidates = vec![0.25_f32; NEGATIVES * width];
-    let mut scores = vec![0.0; batch * NEGATIVES];
-    let mut d_queries = vec![0.0; batch * width];
-    let mut d_candidates = vec![0.0; NEGATIVES * width];
-    let once = || {
-        left_by_right_transposed(&queries, &candidates, &mut scores, width);
-        add_left_by_right(&scores, &candidates, &mut d_queries, NEGATIVES);
-        add_left_transposed_by_right(&scores, &queries, &mut d_candidates, batch);
-        black_box((&d_queries, &d_candidates));
-        Ok::<_, crate::Error>(())
+/// Rows that are not all alike, small enough that no exponential overflows.
+fn rows(count: usize, width: usize) -> Vec<f32> {
+    (0..count * width).map(|i| (i * 7919 % 1013) as f32 / 10_130.0 - 0.05).collect()
+}
+
+/// Milliseconds of a softmax of `batch` queries over [`ENTITIES`], both gradients.
+fn softmax(similarity: Similarity, precision: Precision, batch: usize, width: usize) -> f64 {
+    let (queries, candidates) = (rows(batch, width), rows(ENTITIES, width));
+    let (mut d_queries, mut d_candidates) = (queries.clone(), candidates.clone());
+    let starts: Vec<u32> = (0..=batch as u32).collect();
+    let ids: Vec<u32> = (0..batch).map(|i| (i * 37 % ENTITIES) as u32).collect();
+    let problem = full::Problem {
+        queries: &queries,
+        candidates: &candidates,
+        width,
+        biases: &[],
+        labels: full::Labels { starts: &starts, ids: &ids },
+        smoothing: 0.0,
+        weight: 1.0,
     };
-    // It cannot fail: its products have no limits.
-    median(once).unwrap_or(f64::NAN)
+    let (pool, mut step) = (Pool::new(NonZeroUsize::MIN), FullStep::new(precision));
+    median_of(SLOW_RUNS, || {
+        let gradients = full::Gradients {
+            queries: &mut d_queries,
+            candidates: &mut d_candidates,
+            biases: &mut [],
+        };
+        step.softmax(&pool, similarity, &problem, gradients);
+    })
+}
+
+/// Milliseconds of a softmax of `batch` queries over [`NEGATIVES`] and their targets.
+fn shared_negatives(similarity: Similarity, batch: usize, width: usize) -> f64 {
+    let (queries, targets, negatives) =
+        (rows(batch, width), rows(batch, width), rows(NEGATIVES, width));
+    let mut gradients = [queries.clone(), targets.clone(), negatives.clone()];
+    let problem = negatives::Problem {
+        queries: &queries,
+        targets: &targets,
+        negatives: &negatives,
+        width,
+        target_biases: &[],
+        negative_biases: &[],
+        hits: &[],
+        weight: 1.0,
+    };
+    let mut step = NegativesStep::default();
+    median_of(RUNS, || {
+        let [queries, targets, negatives] = &mut gradients;
+        let gradients = negatives::Gradients {
+            queries,
+            targets,
+            negatives,
+            target_biases: &mut [],
+            negative_biases: &mut [],
+        };
+        step.run(similarity, SampledLoss::Softmax, &problem, gradients);
+    })
+}
+
+fn median_of(runs: usize, mut run: impl FnMut()) -> f64 {
+    let all = median::<std::convert::Infallible>(runs, || {
+        run();
+        Ok(())
+    });
+    match all {
+        Ok(milliseconds) => milliseconds,
+        Err(never) => match never {},
+    }
 }
 
 /// The median of some runs in milliseconds, after one that warms up.
-fn median<E>(mut run: impl FnMut() -> Result<(), E>) -> Result<f64, E> {
+fn median<E>(runs: usize, mut run: impl FnMut() -> Result<(), E>) -> Result<f64, E> {
     run()?;
-    let mut times = [0.0; RUNS];
-    for time in &mut times {
+    let mut times = Vec::with_capacity(runs);
+    for _ in 0..runs {
         let start = Instant::now();
         run()?;
-        *time = start.elapsed().as_secs_f64() * 1e3;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
     }
     times.sort_by(f64::total_cmp);
-    Ok(times[RUNS / 2])
+    Ok(times[runs / 2])
 }

@@ -73,7 +73,8 @@ pub async fn publish(catalog: &Catalog, publication: Publication) -> Result<Publ
 
 type Parts = Vec<(&'static str, Bytes)>;
 
-fn encode(publication: Publication) -> Result<(ModelRecord, Parts)> {
+fn encode(mut publication: Publication) -> Result<(ModelRecord, Parts)> {
+    publication.algorithm.precision = publication.trained.precision;
     let Publication { trained, evaluation, layout, .. } = &publication;
     let mut embeddings = Vec::new();
     let digest = trained

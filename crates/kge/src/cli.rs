@@ -256,6 +256,16 @@ pub(crate) enum Loss {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Precision {
+    /// The same on every CPU
+    F32,
+    /// Factors rounded to bf16; for models that compare by dot products
+    Bf16,
+    /// bf16 where the CPU makes it fast
+    Auto,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(crate) enum Optimiser {
     Sgd,
@@ -298,6 +308,9 @@ pub(crate) struct Train {
     /// The margin of margin_ranking or self_adversarial
     #[arg(long)]
     pub margin: Option<f32>,
+    /// The precision of a step's products
+    #[arg(long)]
+    pub precision: Option<Precision>,
     /// How rows follow their gradients
     #[arg(long)]
     pub optimiser: Option<Optimiser>,

@@ -1,29 +1,27 @@
 //! Binary cross-entropy of each candidate by itself (Dettmers et al. 2018): one pass.
 
-use super::{Block, Cut, FullStep, Gradients, Problem, Weights};
+use super::{
+    Gradients, Problem,
+    step::{Block, Cut, Step, Weights, label_score},
+};
 use crate::{
     Pool, Similarity,
     math::{exp_negative, ln},
     pool::SharedMut,
     row::{LANES, tree},
     simd::vectorise,
-    tile::{self, PANEL, panel_len},
+    tile::{Factors, PANEL, panel_len},
 };
 
-impl FullStep {
-    /// `sum_j softplus(s_j) - y_j s_j`, where `y` is 1 at a query's labels and 0 elsewhere, then
-    /// smoothed. Writes the loss's gradients and returns the loss.
-    ///
-    /// # Panics
-    /// If a length does not fit or a label is no candidate.
-    pub fn binary(
+impl<F: Factors> Step<F> {
+    pub(super) fn binary(
         &mut self,
         pool: &Pool,
         similarity: Similarity,
         problem: &Problem<'_>,
         gradients: Gradients<'_>,
     ) -> f64 {
-        let cut = Cut::of(problem, &gradients, 0);
+        let cut = Cut::of(problem, &gradients);
         let Problem { labels, smoothing, weight, .. } = *problem;
         if cut.queries == 0 {
             gradients.candidates.fill(0.0);
@@ -36,26 +34,20 @@ impl FullStep {
         tile_losses.resize(tiles * m, 0.0);
         let shared = SharedMut::new(&mut tile_losses);
         let spread = smoothing / cut.candidates as f32;
-        let derive_block = |block: Block<'_>| {
+        let derive_block = |block: Block<'_, F>| {
             let (first, count) = block.rows;
-            tile::scores(similarity, block.queries, block.transposed, block.scores);
+            F::scores(similarity, block.queries, block.scored, block.weights);
             // SAFETY: each tile has an element for each query.
             let losses = unsafe { shared.slice(block.tile * m + first, count) };
-            weigh(block.scores, block.candidates.1, spread, weight, losses);
+            weigh(block.weights, block.candidates, spread, weight, losses);
         };
         let hit_weight = |_| -weight * (1.0 - smoothing);
-        self.pull(
-            pool,
-            similarity,
-            (problem, cut),
-            true,
-            Weights { weigh: &derive_block, hit_weight: &hit_weight },
-            gradients,
-        );
+        let how = Weights { weigh: &derive_block, scores: true, hit_weight: &hit_weight };
+        self.pull(pool, similarity, (problem, cut), how, gradients);
         let mut loss = 0.0;
         for query in 0..m {
             let all: f64 = (0..tiles).map(|tile| tile_losses[tile * m + query]).sum();
-            let hits = Self::label_score(similarity, problem, query)
+            let hits = label_score(similarity, problem, query)
                 * (1.0 - f64::from(smoothing))
                 * labels.of(query).len() as f64;
             loss += all - hits;

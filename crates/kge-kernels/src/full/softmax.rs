@@ -8,36 +8,24 @@ use std::sync::PoisonError;
 
 use pulp::{Simd, WithSimd};
 
-use super::{Block, Cut, FullStep, Gradients, Packs, Problem, Weights, tile_biases};
+use super::{
+    Gradients, Problem,
+    step::{Block, Cut, Packs, Step, Weights, label_score, tile_biases},
+};
 use crate::{
     Pool, Similarity,
     math::{exp, exp_negative, ln},
     pool::SharedMut,
     row::{LANES, tree},
     simd::{arch, vectorise},
-    tile::{self, PANEL, ROWS, panel_len},
+    tile::{self, Factors, PANEL, ROWS, panel_len},
 };
 
 /// Exponentials kept from the first pass to the second.
 pub(super) const KEPT_BYTES: usize = 256 << 20;
 
-impl FullStep {
-    /// The cross-entropy of the softmax over the candidates against the mean of a query's labels.
-    /// Writes the loss's gradients and returns the loss.
-    ///
-    /// # Panics
-    /// If a length does not fit or a label is no candidate.
-    pub fn softmax(
-        &mut self,
-        pool: &Pool,
-        similarity: Similarity,
-        problem: &Problem<'_>,
-        gradients: Gradients<'_>,
-    ) -> f64 {
-        self.softmax_keeping(KEPT_BYTES, pool, similarity, problem, gradients)
-    }
-
-    pub(super) fn softmax_keeping(
+impl<F: Factors> Step<F> {
+    pub(super) fn softmax(
         &mut self,
         kept_bytes: usize,
         pool: &Pool,
@@ -45,80 +33,86 @@ impl FullStep {
         problem: &Problem<'_>,
         gradients: Gradients<'_>,
     ) -> f64 {
-        let cut = Cut::of(problem, &gradients, kept_bytes);
+        let cut = Cut::of(problem, &gradients);
         let Problem { labels, smoothing, weight, .. } = *problem;
         if cut.queries == 0 {
             gradients.candidates.fill(0.0);
             gradients.biases.fill(0.0);
             return 0.0;
         }
+        let keep = cut.elements() * size_of::<F::Kept>() <= kept_bytes;
         self.prepare(pool, similarity, problem, cut);
-        self.exponentials(pool, similarity, problem, cut);
+        self.exponentials(pool, similarity, (problem, cut), keep);
         self.normalise(pool, similarity, problem, cut);
 
-        let scales = std::mem::take(&mut self.maxima);
+        let (scales, all_kept) = (std::mem::take(&mut self.maxima), std::mem::take(&mut self.kept));
         let spread = smoothing * weight / cut.candidates as f32;
-        let weigh = |block: Block<'_>| {
-            let (first, count) = block.rows;
-            if !cut.keep {
+        let weigh = |block: Block<'_, F>| {
+            let ((first, count), length) = (block.rows, block.weights.len());
+            let kept = if keep {
+                &all_kept[cut.place(block.tile, first)..][..length]
+            } else {
                 // The first pass's exponentials, bit for bit.
-                tile::scores(similarity, block.queries, block.transposed, block.scores);
-                exponentiate(block.scores, count, block.candidates.1, |_, _, _| ());
-            }
+                F::scores(similarity, block.queries, block.scored, block.weights);
+                block.kept.resize(length, F::Kept::default());
+                let shape = (count, block.candidates);
+                exponentiate::<F>(block.weights, block.kept, shape, |_, _, _| ());
+                &block.kept[..]
+            };
             let scales = &scales[block.tile * cut.queries + first..][..count];
-            scale(block.scores, scales, spread);
+            scale::<F>(kept, scales, spread, block.weights);
         };
         let hit_weight = |query| -weight * (1.0 - smoothing) / labels.of(query).len() as f32;
-        self.pull(
-            pool,
-            similarity,
-            (problem, cut),
-            !cut.keep,
-            Weights { weigh: &weigh, hit_weight: &hit_weight },
-            gradients,
-        );
-        self.maxima = scales;
+        let how = Weights { weigh: &weigh, scores: !keep, hit_weight: &hit_weight };
+        self.pull(pool, similarity, (problem, cut), how, gradients);
+        (self.maxima, self.kept) = (scales, all_kept);
         self.losses.iter().sum::<f64>() * f64::from(weight)
     }
 
-    /// Leaves each tile's exponentials, maxima and sums.
+    /// Leaves each tile's exponentials, if they are kept, its maxima and sums.
     fn exponentials(
         &mut self,
         pool: &Pool,
         similarity: Similarity,
-        problem: &Problem<'_>,
-        cut: Cut,
+        (problem, cut): (&Problem<'_>, Cut),
+        keep: bool,
     ) {
         let (m, width) = (cut.queries, cut.width);
         for sums in [&mut self.maxima, &mut self.sums, &mut self.score_sums] {
             sums.resize(cut.tiles() * m, 0.0);
         }
+        self.kept.resize(if keep { cut.elements() } else { 0 }, F::Kept::default());
         let (packed, threads) = (&self.queries, &self.threads);
-        let blocks = SharedMut::new(&mut self.blocks);
+        let all_kept = SharedMut::new(&mut self.kept);
         let (maxima, sums) = (SharedMut::new(&mut self.maxima), SharedMut::new(&mut self.sums));
         let score_sums = SharedMut::new(&mut self.score_sums);
-        pool.run(cut.tiles(), &|index, thread| {
-            let (start, length) = cut.tile(index);
+        pool.run(cut.tiles(), &|tile, thread| {
+            let (start, length) = cut.tile(tile);
             let mut packs = threads[thread].lock().unwrap_or_else(PoisonError::into_inner);
-            let Packs { transposed, .. } = &mut *packs;
+            let Packs { scored, block, kept: own, .. } = &mut *packs;
             let biases = tile_biases(problem.biases, start, length);
-            transposed.pack(&problem.candidates[start * width..][..length * width], width, biases);
-            let (place, floats) = cut.place(index, thread);
-            // SAFETY: a kept tile has its own place, and so has a thread where none is kept.
-            let mut rest = unsafe { blocks.slice(place, floats) };
+            let rows = &problem.candidates[start * width..][..length * width];
+            F::pack_candidates(scored, rows, width, biases);
             // SAFETY: each tile has its own m elements of all three.
             let [maxima, sums, score_sums] =
-                [&maxima, &sums, &score_sums].map(|all| unsafe { all.slice(index * m, m) });
+                [&maxima, &sums, &score_sums].map(|all| unsafe { all.slice(tile * m, m) });
             for ((first, count), packed) in cut.rows().zip(packed) {
-                let (block, tail) = rest.split_at_mut(tile::block_len(count, length));
-                rest = tail;
-                tile::scores(similarity, &packed.grouped, transposed, block);
+                let elements = tile::block_len(count, length);
+                block.resize(elements, 0.0);
+                F::scores(similarity, &packed.scored, scored, block);
                 if problem.smoothing > 0.0 {
                     for (query, sum) in score_sums[first..][..count].iter_mut().enumerate() {
                         *sum = tile::row(block, count, length, query).flatten().sum();
                     }
                 }
-                exponentiate(block, count, length, |query, maximum, sum| {
+                let kept = if keep {
+                    // SAFETY: each block has its own place.
+                    unsafe { all_kept.slice(cut.place(tile, first), elements) }
+                } else {
+                    own.resize(elements, F::Kept::default());
+                    &mut own[..]
+                };
+                exponentiate::<F>(block, kept, (count, length), |query, maximum, sum| {
                     (maxima[first + query], sums[first + query]) = (maximum, sum);
                 });
             }
@@ -144,7 +138,7 @@ impl FullStep {
                     let own = exp(*at(t) - maximum) * problem.weight;
                     *at(t) = (f64::from(own) / normaliser) as f32;
                 }
-                let mut expected = Self::label_score(similarity, problem, i);
+                let mut expected = label_score(similarity, problem, i);
                 if smoothing > 0.0 {
                     let all: f64 = (0..tiles).map(|t| f64::from(score_sums[t * m + i])).sum();
                     expected *= 1.0 - smoothing;
@@ -156,34 +150,41 @@ impl FullStep {
     }
 }
 
-/// Replaces each query's scores by `exp(score - maximum)`; tells query, maximum and sum.
-fn exponentiate(
-    block: &mut [f32],
-    queries: usize,
-    candidates: usize,
+/// Keeps each query's `exp(score - maximum)`; tells query, maximum and sum.
+fn exponentiate<F: Factors>(
+    scores: &[f32],
+    kept: &mut [F::Kept],
+    (queries, candidates): (usize, usize),
     tell: impl FnMut(usize, f32, f32),
 ) {
-    arch().dispatch(Exponentiate { block, queries, candidates, tell });
+    arch().dispatch(Exponentiate::<F, _> { scores, kept, queries, candidates, tell });
 }
 
-struct Exponentiate<'a, F> {
-    block: &'a mut [f32],
+struct Exponentiate<'a, F: Factors, T> {
+    scores: &'a [f32],
+    kept: &'a mut [F::Kept],
     queries: usize,
     candidates: usize,
-    tell: F,
+    tell: T,
 }
 
-impl<F: FnMut(usize, f32, f32)> WithSimd for Exponentiate<'_, F> {
+impl<F: Factors, T: FnMut(usize, f32, f32)> WithSimd for Exponentiate<'_, F, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        let panels = self.block.len() / panel_len(self.queries);
-        for query in 0..self.queries {
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { scores, kept, queries, candidates, mut tell } = self;
+        let panels = scores.len() / panel_len(queries);
+        for query in 0..queries {
+            let row = |panel: usize| {
+                let length = PANEL.min(candidates - panel * PANEL);
+                (panel * panel_len(queries) + query * PANEL, length)
+            };
             let mut highest = simd.splat_f32s(f32::NEG_INFINITY);
             let mut maximum = f32::NEG_INFINITY;
             for panel in 0..panels {
-                let (vectors, rest) = S::as_simd_f32s(self.row(query, panel));
+                let (start, length) = row(panel);
+                let (vectors, rest) = S::as_simd_f32s(&scores[start..][..length]);
                 for &scores in vectors {
                     highest = simd.max_f32s(highest, scores);
                 }
@@ -194,40 +195,40 @@ impl<F: FnMut(usize, f32, f32)> WithSimd for Exponentiate<'_, F> {
             let maximum = maximum.max(simd.reduce_max_f32s(highest));
             let mut lanes = [0.0; LANES];
             for panel in 0..panels {
-                let mut chunks = self.row(query, panel).chunks_exact_mut(LANES);
-                for chunk in &mut chunks {
+                let (start, length) = row(panel);
+                let (scores, rest) = scores[start..][..length].as_chunks::<LANES>();
+                let (kept, kept_rest) = kept[start..][..length].as_chunks_mut::<LANES>();
+                for (kept, scores) in kept.iter_mut().zip(scores) {
                     for i in 0..LANES {
-                        chunk[i] = exp_negative(chunk[i] - maximum);
-                        lanes[i] += chunk[i];
+                        let exponential = exp_negative(scores[i] - maximum);
+                        lanes[i] += exponential;
+                        kept[i] = F::keep(exponential);
                     }
                 }
-                for (x, lane) in chunks.into_remainder().iter_mut().zip(&mut lanes) {
-                    *x = exp_negative(*x - maximum);
-                    *lane += *x;
+                for ((kept, &score), lane) in kept_rest.iter_mut().zip(rest).zip(&mut lanes) {
+                    let exponential = exp_negative(score - maximum);
+                    *lane += exponential;
+                    *kept = F::keep(exponential);
                 }
             }
-            (self.tell)(query, maximum, tree(lanes));
+            tell(query, maximum, tree(lanes));
         }
     }
 }
 
-impl<F> Exponentiate<'_, F> {
-    #[inline(always)]
-    fn row(&mut self, query: usize, panel: usize) -> &mut [f32] {
-        let length = PANEL.min(self.candidates - panel * PANEL);
-        &mut self.block[panel * panel_len(self.queries) + query * PANEL..][..length]
-    }
-}
-
-/// Multiplies each query's row by its scale and takes `spread` off.
-fn scale(block: &mut [f32], scales: &[f32], spread: f32) {
+/// Writes each query's exponentials times its scale, less `spread`.
+fn scale<F: Factors>(kept: &[F::Kept], scales: &[f32], spread: f32, weights: &mut [f32]) {
+    let panel_len = panel_len(scales.len());
     vectorise(
         #[inline(always)]
         || {
-            for panel in block.chunks_exact_mut(panel_len(scales.len())) {
-                for (row, &scale) in panel.chunks_exact_mut(PANEL).zip(scales) {
-                    for p in row {
-                        *p = p.mul_add(scale, -spread);
+            for (kept, weights) in
+                kept.chunks_exact(panel_len).zip(weights.chunks_exact_mut(panel_len))
+            {
+                let rows = kept.chunks_exact(PANEL).zip(weights.chunks_exact_mut(PANEL));
+                for ((kept, weights), &scale) in rows.zip(scales) {
+                    for (weight, &kept) in weights.iter_mut().zip(kept) {
+                        *weight = F::recall(kept).mul_add(scale, -spread);
                     }
                 }
             }

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use proptest::prelude::*;
 
 use super::{softmax::KEPT_BYTES, *};
+use crate::tile::Factors;
 
 fn matrix(rows: usize, width: usize, salt: usize) -> Vec<f32> {
     (0..rows * width).map(|i| ((i * 7919 + salt * 104_729) % 1013) as f32 / 506.5 - 1.0).collect()
@@ -24,16 +25,21 @@ struct Outcome {
     d_biases: Vec<f32>,
 }
 
-fn step(problem: &Problem<'_>, kind: Kind, similarity: Similarity, threads: usize) -> Outcome {
+fn step<F: Factors>(
+    problem: &Problem<'_>,
+    kind: Kind,
+    similarity: Similarity,
+    threads: usize,
+) -> Outcome {
     let pool = Pool::new(NonZeroUsize::new(threads).unwrap());
     let mut d_queries = vec![f32::NAN; problem.queries.len()];
     let mut d_candidates = vec![f32::NAN; problem.candidates.len()];
     let mut d_biases = vec![f32::NAN; problem.biases.len()];
     let gradients =
         Gradients { queries: &mut d_queries, candidates: &mut d_candidates, biases: &mut d_biases };
-    let mut step = FullStep::default();
+    let mut step = Step::<F>::default();
     let loss = match kind {
-        Kind::Softmax { kept } => step.softmax_keeping(kept, &pool, similarity, problem, gradients),
+        Kind::Softmax { kept } => step.softmax(kept, &pool, similarity, problem, gradients),
         Kind::Binary => step.binary(&pool, similarity, problem, gradients),
     };
     Outcome { loss, d_queries, d_candidates, d_biases }
@@ -114,7 +120,7 @@ proptest! {
         };
         let kind = if binary { Kind::Binary } else { Kind::Softmax { kept: KEPT_BYTES } };
         let (loss, expected) = reference(&problem, kind);
-        let found = step(&problem, kind, Similarity::Dot, 2);
+        let found = step::<F32>(&problem, kind, Similarity::Dot, 2);
         prop_assert!((found.loss - loss).abs() < 1e-5 * (1.0 + loss.abs()), "{} {loss}", found.loss);
         let found = [found.d_queries, found.d_candidates, found.d_biases];
         for (f, e) in found.iter().flatten().zip(expected.iter().flatten()) {
@@ -123,8 +129,44 @@ proptest! {
     }
 }
 
+/// Factors carry eight bits: gradients are off by a share of what was summed.
+#[test]
+fn bf16_is_as_near_as_its_factors() {
+    let (m, n, width) = (33, 1100, 37);
+    let (queries, candidates) = (matrix(m, width, 1), matrix(n, width, 2));
+    let (starts, ids) = lists(m, n);
+    let problem = Problem {
+        queries: &queries,
+        candidates: &candidates,
+        width,
+        biases: &candidates[..n],
+        labels: Labels { starts: &starts, ids: &ids },
+        smoothing: 0.1,
+        weight: 1.0,
+    };
+    for kind in [Kind::Softmax { kept: KEPT_BYTES }, Kind::Binary] {
+        let (loss, expected) = reference(&problem, kind);
+        let found = step::<Bf16>(&problem, kind, Similarity::Dot, 2);
+        assert!((found.loss - loss).abs() < 2e-3 * loss.abs(), "{kind:?}: {} {loss}", found.loss);
+        for (found, expected) in
+            [found.d_queries, found.d_candidates, found.d_biases].iter().zip(&expected)
+        {
+            let errors = found.iter().zip(expected).map(|(f, e)| (f64::from(*f) - e).powi(2));
+            let share = errors.sum::<f64>() / expected.iter().map(|e| e * e).sum::<f64>();
+            assert!(share.sqrt() < 6e-3, "{kind:?}: {}", share.sqrt());
+        }
+    }
+}
+
 #[test]
 fn threads_and_memory_do_not_change_a_byte() {
+    for similarity in [Similarity::Dot, Similarity::L1, Similarity::L2, Similarity::Modulus] {
+        same_bytes::<F32>(similarity);
+    }
+    same_bytes::<Bf16>(Similarity::Dot);
+}
+
+fn same_bytes<F: Factors>(similarity: Similarity) {
     let (m, n, width) = (137, 1531, 24);
     let (queries, candidates) = (matrix(m, width, 1), matrix(n, width, 2));
     let (starts, ids) = lists(m, n);
@@ -137,15 +179,12 @@ fn threads_and_memory_do_not_change_a_byte() {
         smoothing: 0.1,
         weight: 1.0 / 137.0,
     };
-    for similarity in [Similarity::Dot, Similarity::L1, Similarity::L2, Similarity::Modulus] {
-        let kept = Kind::Softmax { kept: KEPT_BYTES };
-        let one = step(&problem, kept, similarity, 1);
-        for (threads, kept) in [(2, KEPT_BYTES), (3, KEPT_BYTES), (1, 0), (3, 0)] {
-            assert_eq!(one, step(&problem, Kind::Softmax { kept }, similarity, threads));
-        }
-        let one = step(&problem, Kind::Binary, similarity, 1);
-        for threads in [2, 3] {
-            assert_eq!(one, step(&problem, Kind::Binary, similarity, threads));
-        }
+    let one = step::<F>(&problem, Kind::Softmax { kept: KEPT_BYTES }, similarity, 1);
+    for (threads, kept) in [(2, KEPT_BYTES), (3, KEPT_BYTES), (1, 0), (3, 0)] {
+        assert_eq!(one, step::<F>(&problem, Kind::Softmax { kept }, similarity, threads));
+    }
+    let one = step::<F>(&problem, Kind::Binary, similarity, 1);
+    for threads in [2, 3] {
+        assert_eq!(one, step::<F>(&problem, Kind::Binary, similarity, threads));
     }
 }

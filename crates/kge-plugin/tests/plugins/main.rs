@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod hostile;
+mod learning;
 
 use std::path::{Path, PathBuf};
 

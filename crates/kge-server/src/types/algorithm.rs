@@ -103,6 +103,9 @@ pub(crate) struct FullAlgorithm {
     #[serde(default)]
     #[schema(minimum = 0, exclusive_maximum = 1)]
     pub label_smoothing: f32,
+    /// The precision of a step's products, where every entity is a candidate.
+    #[serde(default)]
+    pub precision: Precision,
     /// How gradients become steps.
     pub optimiser: Optimiser,
     /// A penalty on the rows of each query.
@@ -142,6 +145,20 @@ pub(crate) enum Regime {
         /// Triples that share them.
         chunk: usize,
     },
+}
+
+/// The precision of the factors of a step's products; everything else is `f32`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Precision {
+    /// As the rows are.
+    #[default]
+    F32,
+    /// Rounded to bf16, for models that compare by dot products: fast where the CPU has AVX-512
+    /// BF16, the same bytes elsewhere.
+    Bf16,
+    /// `bf16` where that is fast, else `f32`. A model's record says which.
+    Auto,
 }
 
 /// The loss of a triple against its candidates.
@@ -330,6 +347,7 @@ mod tests {
             for ((loss, optimiser), regime) in losses.into_iter().zip(optimisers).zip(regimes) {
                 (ours.loss, ours.optimiser, ours.regime) = (loss, optimiser, regime);
                 ours.label_smoothing = 0.25;
+                ours.precision = Precision::Auto;
                 ours.regulariser = Some(Regulariser::L2 { weight: 0.5 });
                 ours.initialiser = Some(Initialiser::Uniform { low: -0.5, high: 0.5 });
                 let text = serde_json::to_value(&ours).unwrap();

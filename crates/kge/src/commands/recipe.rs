@@ -1,6 +1,6 @@
 //! What `kge train` trains by: a preset, a file or what suits the model, and flags over it.
 
-use kge_embed::{Algorithm, Loss, Optimiser, Regime, Regulariser};
+use kge_embed::{Algorithm, Loss, Optimiser, Precision, Regime, Regulariser};
 use kge_model::{Direction, Initialiser, Layout, Similarity};
 
 use super::{Failure, Result};
@@ -39,6 +39,7 @@ pub(super) fn usual(model: &str, layout: &Layout) -> Algorithm {
         regime: if distance { sampling() } else { Regime::OneVsAll },
         loss: if distance { Loss::MarginRanking { margin: 2.0 } } else { Loss::Softmax },
         label_smoothing: 0.0,
+        precision: Precision::F32,
         optimiser: Optimiser::Adagrad { learning_rate: 0.1 },
         regulariser: (!distance).then_some(Regulariser::N3 { weight: 0.05 }),
         initialiser: (!distance).then_some(Initialiser::Normal { deviation: 0.001 }),
@@ -85,6 +86,12 @@ pub(super) fn apply(args: &cli::Train, algorithm: &mut Algorithm) -> Result<()> 
                 "--margin: only margin_ranking and self_adversarial have one; add --loss",
             ));
         }
+    }
+    match args.precision {
+        None => {}
+        Some(cli::Precision::F32) => algorithm.precision = Precision::F32,
+        Some(cli::Precision::Bf16) => algorithm.precision = Precision::Bf16,
+        Some(cli::Precision::Auto) => algorithm.precision = Precision::Auto,
     }
     optimise(args, algorithm);
     if let Some(weight) = args.n3 {

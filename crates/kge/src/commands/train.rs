@@ -55,6 +55,13 @@ pub(super) async fn train_and_publish(settings: &Settings, args: &cli::Train) ->
         }
     };
     let plugin = host.load(&bytes)?;
+    if let Some(file) = &args.plugin {
+        let report = kge_plugin::check(&plugin);
+        if !report.passed() {
+            let file = file.display();
+            return Err(Failure::new(format!("{file} does not keep the contract\n{report}")));
+        }
+    }
     let record = catalog.add_plugin(bytes, plugin.description().clone()).await?;
     let mut algorithm = match named {
         Some(recipe) => recipe,

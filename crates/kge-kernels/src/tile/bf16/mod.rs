@@ -1,0 +1,102 @@
+//! Dot products whose factors are rounded to bf16 and whose sums are `f32`.
+//!
+//! bf16 is the upper half of an `f32`. The instruction `vdpbf16ps` takes two of them at once from
+//! either side: `sum = a_0 b_0 + (a_1 b_1 + sum)`, each step rounded to `f32`, numbers below the
+//! normal ones taken as 0 (Intel 64 and IA-32 Architectures Software Developer's Manual, volume
+//! 2). So every pack here holds pairs: two places of the width for scores, two rows that pull for
+//! pulls. Where the CPU lacks the instruction, its arithmetic is done by plain operations: slower,
+//! the same bytes.
+
+mod micro;
+mod pack;
+mod pair;
+#[cfg(test)]
+mod tests;
+
+use super::factors::Factors;
+use crate::Similarity;
+
+use pack::{Pairs, Rounded};
+pub(crate) use pair::is_native;
+
+/// As rounded to bf16; for [`Similarity::Dot`] alone, since differences would lose their digits.
+#[derive(Debug, Default)]
+pub(crate) struct Bf16;
+
+impl Factors for Bf16 {
+    type Kept = u16;
+    type Queries = pack::Grouped;
+    type Candidates = pack::Transposed;
+    type Others = Pairs;
+    type Scratch = Rounded;
+
+    #[inline(always)]
+    fn keep(exponential: f32) -> u16 {
+        pair::round(exponential)
+    }
+
+    #[inline(always)]
+    fn recall(kept: u16) -> f32 {
+        pair::widen(kept)
+    }
+
+    fn pack_queries(to: &mut pack::Grouped, rows: &[f32], width: usize, similarity: Similarity) {
+        assert_dot(similarity);
+        to.pack(rows, width);
+    }
+
+    fn pack_candidates(to: &mut pack::Transposed, rows: &[f32], width: usize, biases: &[f32]) {
+        to.pack(rows, width, biases);
+    }
+
+    fn pack_others(to: &mut Pairs, rows: &[f32], width: usize, similarity: Similarity) {
+        assert_dot(similarity);
+        to.pack(rows, width);
+    }
+
+    fn scores(
+        similarity: Similarity,
+        queries: &pack::Grouped,
+        candidates: &pack::Transposed,
+        block: &mut [f32],
+    ) {
+        assert_dot(similarity);
+        micro::scores(queries, candidates, block);
+    }
+
+    fn pulling(
+        _: Similarity,
+        weights: &mut [f32],
+        (queries, candidates): (usize, usize),
+        _: (&pack::Grouped, &pack::Transposed),
+        scratch: &mut Rounded,
+    ) {
+        scratch.round(weights, queries, candidates);
+    }
+
+    fn pull_queries(
+        _: Similarity,
+        (_, weights): (&[f32], &Rounded),
+        queries: &[f32],
+        candidates: &Pairs,
+        d_queries: &mut [f32],
+    ) {
+        assert_eq!(queries.len(), d_queries.len(), "a gradient has its rows' shape");
+        micro::pull_queries(weights, candidates, d_queries);
+    }
+
+    fn pull_candidates(
+        _: Similarity,
+        (_, weights): (&[f32], &Rounded),
+        candidates: &[f32],
+        queries: &Pairs,
+        d_candidates: &mut [f32],
+    ) {
+        assert_eq!(candidates.len(), d_candidates.len(), "a gradient has its rows' shape");
+        micro::pull_candidates(weights, queries, d_candidates);
+    }
+}
+
+fn assert_dot(similarity: Similarity) {
+    assert_eq!(similarity, Similarity::Dot, "bf16 is for dot products");
+}
