@@ -6,7 +6,8 @@
 //! a [`Pool`] hands to its threads, and partial sums belong to blocks: the number of threads never
 //! changes a byte of a result.
 //!
-//! Every product is one single-threaded call a block, with its depth cut at [`product::DEPTH`].
+//! A step's products are loops of our own over blocks ([`tile`]). General products of matrices are
+//! faer's, one single-threaded call a block, with their depth cut at [`product::DEPTH`].
 //! Elementwise loops are compiled for the widest vectors the CPU has and give the same bytes at
 //! every width: lanes are fixed, `exp` and `ln` are our own.
 //!

@@ -88,8 +88,9 @@ pub struct Ranker {
 
 impl Ranker {
     /// Where each query's target stands among all candidates. `queries` is `[m, width]`,
-    /// `candidates` `[n, width]`, `biases` is added to their scores, `[n]` or none; `left_out(i)` are the candidates that do not count for query `i`,
-    /// sorted, without repetition; the target never counts.
+    /// `candidates` `[n, width]`; `biases`, `[n]` or none, are added to their scores. `left_out(i)`
+    /// are the candidates that do not count for query `i`, sorted, without repetition; the target
+    /// never counts.
     ///
     /// # Panics
     /// If a length does not fit or a target is no candidate.

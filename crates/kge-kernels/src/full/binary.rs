@@ -2,7 +2,7 @@
 
 use super::{
     Gradients, Problem,
-    step::{Block, Cut, Step, Weights, label_score},
+    step::{Block, Step, Weights, label_score},
 };
 use crate::{
     Pool, Similarity,
@@ -19,16 +19,10 @@ impl<F: Factors> Step<F> {
         pool: &Pool,
         similarity: Similarity,
         problem: &Problem<'_>,
-        gradients: Gradients<'_>,
+        mut gradients: Gradients<'_>,
     ) -> f64 {
-        let cut = Cut::of(problem, &gradients);
+        let Some(cut) = self.begin(pool, similarity, problem, &mut gradients) else { return 0.0 };
         let Problem { labels, smoothing, weight, .. } = *problem;
-        if cut.queries == 0 {
-            gradients.candidates.fill(0.0);
-            gradients.biases.fill(0.0);
-            return 0.0;
-        }
-        self.prepare(pool, similarity, problem, cut);
         let (m, tiles) = (cut.queries, cut.tiles());
         let mut tile_losses = std::mem::take(&mut self.tile_losses);
         tile_losses.resize(tiles * m, 0.0);

@@ -31,17 +31,11 @@ impl<F: Factors> Step<F> {
         pool: &Pool,
         similarity: Similarity,
         problem: &Problem<'_>,
-        gradients: Gradients<'_>,
+        mut gradients: Gradients<'_>,
     ) -> f64 {
-        let cut = Cut::of(problem, &gradients);
+        let Some(cut) = self.begin(pool, similarity, problem, &mut gradients) else { return 0.0 };
         let Problem { labels, smoothing, weight, .. } = *problem;
-        if cut.queries == 0 {
-            gradients.candidates.fill(0.0);
-            gradients.biases.fill(0.0);
-            return 0.0;
-        }
         let keep = cut.elements() * size_of::<F::Kept>() <= kept_bytes;
-        self.prepare(pool, similarity, problem, cut);
         self.exponentials(pool, similarity, (problem, cut), keep);
         self.normalise(pool, similarity, problem, cut);
 

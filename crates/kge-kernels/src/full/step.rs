@@ -146,13 +146,21 @@ pub(super) struct Block<'a, F: Factors> {
 }
 
 impl<F: Factors> Step<F> {
-    pub(super) fn prepare(
+    /// Checks the shapes and packs the queries. Without any, the gradients are 0 and there is
+    /// nothing to cut.
+    pub(super) fn begin(
         &mut self,
         pool: &Pool,
         similarity: Similarity,
         problem: &Problem<'_>,
-        cut: Cut,
-    ) {
+        gradients: &mut Gradients<'_>,
+    ) -> Option<Cut> {
+        let cut = Cut::of(problem, gradients);
+        if cut.queries == 0 {
+            gradients.candidates.fill(0.0);
+            gradients.biases.fill(0.0);
+            return None;
+        }
         self.losses.resize(cut.queries, 0.0);
         self.threads.resize_with(pool.threads(), Mutex::default);
         self.queries.resize_with(cut.queries.div_ceil(ROWS), PackedQueries::default);
@@ -162,6 +170,7 @@ impl<F: Factors> Step<F> {
             F::pack_queries(&mut packed[0].scored, rows, cut.width, similarity);
             F::pack_others(&mut packed[0].pulling, rows, cut.width, similarity);
         });
+        Some(cut)
     }
 
     /// Sorts the labels by tile.
