@@ -4,14 +4,20 @@ use std::io::{Read, Write};
 
 use crate::house::{data, kge_json, kge_json_by};
 
-/// The vectors of the CPU and the instruction for bf16 do not show.
+/// The vectors of the CPU and its instructions for bf16 do not show.
 #[test]
 fn embeddings_are_bit_identical_whatever_the_instructions() {
     let Some(graph) = data("nations") else { return };
     let folder = tempfile::tempdir().unwrap();
     let source = graph.to_str().unwrap();
     kge_json(folder.path(), &["--json", "import", "--dataset", "nations", source]);
-    for (model, precision) in [("complex", "f32"), ("complex", "bf16"), ("rotate", "f32")] {
+    for (model, precision) in [
+        ("complex", "f32"),
+        ("complex", "bf16"),
+        ("complex", "bf16_amx"),
+        ("complex", "bf16x3"),
+        ("rotate", "f32"),
+    ] {
         let digest = |instructions: &str| {
             let train = ["--json", "train", "--dataset", "nations", "--model", model];
             let short = ["--dim", "16", "--epochs", "3", "--batch", "64", "--precision", precision];

@@ -83,8 +83,20 @@ pub enum Precision {
     /// Rounded to bf16, for models that compare by dot products: fast where the CPU has AVX-512
     /// BF16, the same bytes elsewhere.
     Bf16,
-    /// `bf16` where that is fast, else `f32`. A model's record says which.
+    /// Rounded to bf16 and summed in another order, that of AMX's tiles: fastest where the CPU has
+    /// them, the same bytes elsewhere, slowly.
+    Bf16Amx,
+    /// Each factor as the sum of two bf16, by AMX's tiles: errors near to those of `f32`.
+    Bf16x3,
+    /// The first of `bf16_amx`, `bf16` and `f32` that is fast here. A model's record says which.
     Auto,
+}
+
+impl Precision {
+    /// Whether factors lose digits, for certain.
+    pub(crate) fn rounds(self) -> bool {
+        !matches!(self, Self::F32 | Self::Auto)
+    }
 }
 
 /// The loss of a triple against its candidates.

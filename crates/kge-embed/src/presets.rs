@@ -102,7 +102,7 @@ mod tests {
             ),
             (
                 Algorithm { precision: Precision::Bf16, ..transe.clone() },
-                "precision: bf16 needs 1vsall or kvsall",
+                "precision: negative_sampling takes f32 or auto",
             ),
             (
                 Algorithm { optimiser: Optimiser::Adam { learning_rate: -1.0 }, ..transe },

@@ -137,6 +137,8 @@ pub fn train(
     let precision = match precision {
         kge_kernels::Precision::F32 => Precision::F32,
         kge_kernels::Precision::Bf16 => Precision::Bf16,
+        kge_kernels::Precision::Bf16Amx => Precision::Bf16Amx,
+        kge_kernels::Precision::Bf16x3 => Precision::Bf16x3,
     };
     Ok(Trained { embeddings: parameters.embeddings, precision, history })
 }

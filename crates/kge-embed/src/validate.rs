@@ -72,8 +72,8 @@ impl Algorithm {
                 );
             }
         }
-        if sampled && self.precision == Precision::Bf16 {
-            return refuse("precision", "bf16 needs 1vsall or kvsall".into());
+        if sampled && self.precision.rounds() {
+            return refuse("precision", "negative_sampling takes f32 or auto".into());
         }
         match self.optimiser {
             Optimiser::Sgd { learning_rate }
@@ -115,7 +115,7 @@ pub(crate) fn trainable(model: &dyn ScoringModel, algorithm: &Algorithm) -> Resu
         let reason = "projects each candidate by the relation, so it takes negative_sampling";
         return refuse("regime", format!("{name} {reason}"));
     }
-    if algorithm.precision == Precision::Bf16 && layout.similarity != Similarity::Dot {
+    if algorithm.precision.rounds() && layout.similarity != Similarity::Dot {
         return refuse("precision", format!("{name} compares by distances, which take f32"));
     }
     Ok(())
@@ -123,13 +123,16 @@ pub(crate) fn trainable(model: &dyn ScoringModel, algorithm: &Algorithm) -> Resu
 
 /// What the precision stands for, for such a model on this CPU.
 pub(crate) fn settled(algorithm: &Algorithm, layout: &Layout) -> kge_kernels::Precision {
-    use kge_kernels::Precision::{Bf16, F32};
+    use kge_kernels::Precision::{Bf16, Bf16Amx, Bf16x3, F32};
     let sampled = matches!(algorithm.regime, Regime::NegativeSampling { .. });
     match algorithm.precision {
+        Precision::F32 => F32,
         Precision::Bf16 => Bf16,
-        Precision::Auto if !sampled && layout.similarity == Similarity::Dot && Bf16.is_native() => {
-            Bf16
+        Precision::Bf16Amx => Bf16Amx,
+        Precision::Bf16x3 => Bf16x3,
+        Precision::Auto if sampled || layout.similarity != Similarity::Dot => F32,
+        Precision::Auto => {
+            [Bf16Amx, Bf16].into_iter().find(|precision| precision.is_native()).unwrap_or(F32)
         }
-        Precision::F32 | Precision::Auto => F32,
     }
 }

@@ -247,6 +247,11 @@ fn recipes() -> Vec<(&'static str, (Similarity, Extra), Algorithm)> {
             Algorithm { precision: Precision::Bf16, ..base.clone() },
         ),
         (
+            "1vsall, bf16 by tiles",
+            (Similarity::Dot, Extra::None),
+            Algorithm { precision: Precision::Bf16Amx, ..base.clone() },
+        ),
+        (
             "kvsall, smoothed",
             (Similarity::Dot, Extra::None),
             Algorithm { regime: Regime::KvsAll, label_smoothing: 0.1, ..base.clone() },

@@ -106,7 +106,15 @@ fn against_all(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("against_all");
     // Three products of two operations an element.
     group.throughput(Throughput::Elements(6 * (QUERIES * ENTITIES * WIDTH) as u64));
-    for (name, precision) in [("", Precision::F32), ("_bf16", Precision::Bf16)] {
+    for (name, precision) in [
+        ("", Precision::F32),
+        ("_bf16", Precision::Bf16),
+        ("_bf16_amx", Precision::Bf16Amx),
+        ("_bf16x3", Precision::Bf16x3),
+    ] {
+        if !precision.is_native() {
+            continue;
+        }
         for threads in threads() {
             let (pool, mut step) = (pool(threads), FullStep::new(precision));
             let mut run = |loss: &str, step_of: StepOf| {

@@ -1,5 +1,7 @@
 //! In what precision products are taken.
 
+use crate::tile;
+
 /// The precision of a product's factors. Sums, losses, gradients and rows are `f32` always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
@@ -9,6 +11,12 @@ pub enum Precision {
     /// Rounded to bf16, eight bits of a number; for dot products. Fast where the CPU has AVX-512
     /// BF16, the same bytes elsewhere.
     Bf16,
+    /// Rounded to bf16, and summed as AMX's tiles sum: fastest where the CPU has them, and slow but
+    /// the same bytes elsewhere.
+    Bf16Amx,
+    /// Each factor as the sum of two bf16, three products in the place of one, by AMX's tiles: near
+    /// to `f32`, and slow where the CPU has none.
+    Bf16x3,
 }
 
 impl Precision {
@@ -16,7 +24,8 @@ impl Precision {
     pub fn is_native(self) -> bool {
         match self {
             Self::F32 => true,
-            Self::Bf16 => crate::tile::bf16_is_native(),
+            Self::Bf16 => tile::bf16_is_native(),
+            Self::Bf16Amx | Self::Bf16x3 => tile::tiles_are_native(),
         }
     }
 }

@@ -14,6 +14,20 @@ pub fn product(a: &[f32], b: &[f32], shape: [usize; 3], transposed: [bool; 2]) -
     crate::guest::kge::model::linalg::matmul(a, b, m, k, n, transposed[0], transposed[1])
 }
 
+/// A way to multiply, as [`product`] is called.
+#[cfg(not(target_arch = "wasm32"))]
+pub type Product = fn(&[f32], &[f32], [usize; 3], [bool; 2]) -> Vec<f32>;
+
+#[cfg(not(target_arch = "wasm32"))]
+static PRODUCT: std::sync::OnceLock<Product> = std::sync::OnceLock::new();
+
+/// Multiplies by this from now on, in this process: a model compiled natively is then as fast as its
+/// products. Without effect if it was called before.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn multiply_by(product: Product) {
+    let _ = PRODUCT.set(product);
+}
+
 /// `op(a) op(b)`, `[m, n]` row-major, where `op(a)` is `[m, k]` and `op(b)` is `[k, n]`; `shape` is
 /// `[m, k, n]`.
 ///
@@ -24,6 +38,11 @@ pub fn product(a: &[f32], b: &[f32], shape: [usize; 3], transposed: [bool; 2]) -
 /// If a length does not fit.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn product(a: &[f32], b: &[f32], shape: [usize; 3], transposed: [bool; 2]) -> Vec<f32> {
+    PRODUCT.get().unwrap_or(&(plain as Product))(a, b, shape, transposed)
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn plain(a: &[f32], b: &[f32], shape: [usize; 3], transposed: [bool; 2]) -> Vec<f32> {
     let [m, k, n] = shape;
     assert_eq!((a.len(), b.len()), (m * k, k * n), "factors are [{m}, {k}] and [{k}, {n}]");
     let mut product = vec![0.0_f32; m * n];

@@ -11,7 +11,7 @@ mod tests;
 
 use crate::{
     Pool, Precision, Similarity,
-    tile::{Bf16, F32},
+    tile::{Bf16, F32, Once, Thrice, Tiled},
 };
 use step::Step;
 
@@ -71,10 +71,24 @@ pub struct Gradients<'a> {
 #[derive(Debug)]
 pub struct FullStep(ByPrecision);
 
+/// The same of every precision's step.
+macro_rules! each {
+    ($by:expr, $step:ident => $done:expr) => {
+        match $by {
+            ByPrecision::F32($step) => $done,
+            ByPrecision::Bf16($step) => $done,
+            ByPrecision::Bf16Amx($step) => $done,
+            ByPrecision::Bf16x3($step) => $done,
+        }
+    };
+}
+
 #[derive(Debug)]
 enum ByPrecision {
     F32(Step<F32>),
     Bf16(Step<Bf16>),
+    Bf16Amx(Step<Tiled<Once>>),
+    Bf16x3(Step<Tiled<Thrice>>),
 }
 
 impl Default for FullStep {
@@ -89,6 +103,8 @@ impl FullStep {
         Self(match precision {
             Precision::F32 => ByPrecision::F32(Step::default()),
             Precision::Bf16 => ByPrecision::Bf16(Step::default()),
+            Precision::Bf16Amx => ByPrecision::Bf16Amx(Step::default()),
+            Precision::Bf16x3 => ByPrecision::Bf16x3(Step::default()),
         })
     }
 
@@ -96,8 +112,8 @@ impl FullStep {
     /// Writes the loss's gradients and returns the loss.
     ///
     /// # Panics
-    /// If a length does not fit, a label is no candidate, or the similarity is not [`Dot`] in
-    /// [`Bf16`](Precision::Bf16).
+    /// If a length does not fit, a label is no candidate, or the similarity is not [`Dot`] but
+    /// the precision is not [`F32`](Precision::F32).
     ///
     /// [`Dot`]: Similarity::Dot
     pub fn softmax(
@@ -108,10 +124,7 @@ impl FullStep {
         gradients: Gradients<'_>,
     ) -> f64 {
         let keep = softmax::KEPT_BYTES;
-        match &mut self.0 {
-            ByPrecision::F32(step) => step.softmax(keep, pool, similarity, problem, gradients),
-            ByPrecision::Bf16(step) => step.softmax(keep, pool, similarity, problem, gradients),
-        }
+        each!(&mut self.0, step => step.softmax(keep, pool, similarity, problem, gradients))
     }
 
     /// `sum_j softplus(s_j) - y_j s_j`, where `y` is 1 at a query's labels and 0 elsewhere, then
@@ -126,9 +139,6 @@ impl FullStep {
         problem: &Problem<'_>,
         gradients: Gradients<'_>,
     ) -> f64 {
-        match &mut self.0 {
-            ByPrecision::F32(step) => step.binary(pool, similarity, problem, gradients),
-            ByPrecision::Bf16(step) => step.binary(pool, similarity, problem, gradients),
-        }
+        each!(&mut self.0, step => step.binary(pool, similarity, problem, gradients))
     }
 }

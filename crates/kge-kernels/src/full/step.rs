@@ -34,7 +34,7 @@ pub(super) struct Step<F: Factors> {
     pub(super) losses: Vec<f64>,
     /// `[groups, queries, width]`.
     partial: Vec<f32>,
-    /// The queries, [`ROWS`] an element.
+    /// The queries, [`Factors::ROWS`] an element.
     pub(super) queries: Vec<PackedQueries<F>>,
     /// By tile, then by query.
     hits: Vec<Hit>,
@@ -73,10 +73,12 @@ pub(super) struct Cut {
     pub(super) queries: usize,
     pub(super) candidates: usize,
     pub(super) width: usize,
+    /// Queries of a block.
+    block: usize,
 }
 
 impl Cut {
-    pub(super) fn of(problem: &Problem<'_>, gradients: &Gradients<'_>) -> Self {
+    fn of<F: Factors>(problem: &Problem<'_>, gradients: &Gradients<'_>) -> Self {
         let Problem { queries, candidates, width, biases, labels, .. } = *problem;
         let (m, n) = (labels.queries(), candidates.len() / width);
         assert_eq!(queries.len(), m * width, "queries are [{m}, {width}]");
@@ -90,7 +92,7 @@ impl Cut {
             assert_eq!(rows.len(), d_rows.len(), "a gradient has its rows' shape");
         }
         assert!(labels.ids.iter().all(|&id| (id as usize) < n), "a label is one of {n} candidates");
-        Self { queries: m, candidates: n, width }
+        Self { queries: m, candidates: n, width, block: F::ROWS }
     }
 
     pub(super) fn tiles(&self) -> usize {
@@ -104,8 +106,8 @@ impl Cut {
 
     /// The blocks of queries: first query, number of queries.
     pub(super) fn rows(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let queries = self.queries;
-        (0..queries).step_by(ROWS).map(move |first| (first, ROWS.min(queries - first)))
+        let Self { queries, block, .. } = *self;
+        (0..queries).step_by(block).map(move |first| (first, block.min(queries - first)))
     }
 
     /// Elements of all blocks.
@@ -155,7 +157,7 @@ impl<F: Factors> Step<F> {
         problem: &Problem<'_>,
         gradients: &mut Gradients<'_>,
     ) -> Option<Cut> {
-        let cut = Cut::of(problem, gradients);
+        let cut = Cut::of::<F>(problem, gradients);
         if cut.queries == 0 {
             gradients.candidates.fill(0.0);
             gradients.biases.fill(0.0);
@@ -163,10 +165,10 @@ impl<F: Factors> Step<F> {
         }
         self.losses.resize(cut.queries, 0.0);
         self.threads.resize_with(pool.threads(), Mutex::default);
-        self.queries.resize_with(cut.queries.div_ceil(ROWS), PackedQueries::default);
+        self.queries.resize_with(cut.queries.div_ceil(F::ROWS), PackedQueries::default);
         pool.chunks(&mut self.queries, 1, |block, packed, _| {
-            let rows = &problem.queries[block * ROWS * cut.width..];
-            let rows = &rows[..rows.len().min(ROWS * cut.width)];
+            let rows = &problem.queries[block * F::ROWS * cut.width..];
+            let rows = &rows[..rows.len().min(F::ROWS * cut.width)];
             F::pack_queries(&mut packed[0].scored, rows, cut.width, similarity);
             F::pack_others(&mut packed[0].pulling, rows, cut.width, similarity);
         });

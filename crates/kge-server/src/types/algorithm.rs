@@ -157,7 +157,12 @@ pub(crate) enum Precision {
     /// Rounded to bf16, for models that compare by dot products: fast where the CPU has AVX-512
     /// BF16, the same bytes elsewhere.
     Bf16,
-    /// `bf16` where that is fast, else `f32`. A model's record says which.
+    /// Rounded to bf16 and summed in another order, that of AMX's tiles: fastest where the CPU has
+    /// them, the same bytes elsewhere, slowly.
+    Bf16Amx,
+    /// Each factor as the sum of two bf16, by AMX's tiles: errors near to those of `f32`.
+    Bf16x3,
+    /// The first of `bf16_amx`, `bf16` and `f32` that is fast here. A model's record says which.
     Auto,
 }
 
@@ -344,10 +349,13 @@ mod tests {
             ];
             let sampling = Regime::NegativeSampling { negatives: 4, chunk: 8 };
             let regimes = [Regime::OneVsAll, Regime::KvsAll, sampling, sampling];
-            for ((loss, optimiser), regime) in losses.into_iter().zip(optimisers).zip(regimes) {
+            let precisions =
+                [Precision::Bf16, Precision::Bf16Amx, Precision::Bf16x3, Precision::Auto];
+            let all = losses.into_iter().zip(optimisers).zip(regimes).zip(precisions);
+            for (((loss, optimiser), regime), precision) in all {
                 (ours.loss, ours.optimiser, ours.regime) = (loss, optimiser, regime);
                 ours.label_smoothing = 0.25;
-                ours.precision = Precision::Auto;
+                ours.precision = precision;
                 ours.regulariser = Some(Regulariser::L2 { weight: 0.5 });
                 ours.initialiser = Some(Initialiser::Uniform { low: -0.5, high: 0.5 });
                 let text = serde_json::to_value(&ours).unwrap();

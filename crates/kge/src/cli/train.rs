@@ -28,12 +28,17 @@ pub(crate) enum Loss {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "snake_case")]
 pub(crate) enum Precision {
-    /// The same on every CPU
+    /// As rows are
     F32,
     /// Factors rounded to bf16; for models that compare by dot products
     Bf16,
-    /// bf16 where the CPU makes it fast
+    /// The same, summed as AMX's tiles sum
+    Bf16Amx,
+    /// Factors as two bf16 each, by AMX's tiles
+    Bf16x3,
+    /// The first of bf16_amx, bf16 and f32 that is fast here
     Auto,
 }
 

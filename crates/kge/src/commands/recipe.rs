@@ -91,6 +91,8 @@ pub(super) fn apply(args: &cli::Train, algorithm: &mut Algorithm) -> Result<()> 
         None => {}
         Some(cli::Precision::F32) => algorithm.precision = Precision::F32,
         Some(cli::Precision::Bf16) => algorithm.precision = Precision::Bf16,
+        Some(cli::Precision::Bf16Amx) => algorithm.precision = Precision::Bf16Amx,
+        Some(cli::Precision::Bf16x3) => algorithm.precision = Precision::Bf16x3,
         Some(cli::Precision::Auto) => algorithm.precision = Precision::Auto,
     }
     optimise(args, algorithm);

@@ -1,0 +1,36 @@
+//! The tiles' arithmetic by plain operations.
+
+use super::{DEPTH, SIDE, Sums, Tiles};
+use crate::tile::bf16::pair::widen;
+
+/// By fused multiply-adds; what is below the normal numbers becomes 0.
+pub(super) struct Plain;
+
+impl Tiles for Plain {
+    #[inline(always)]
+    fn product(&self, left: &[u16], stride: usize, right: &[[u32; SIDE]], sums: &mut Sums) {
+        let depth = 2 * right.len();
+        assert!(depth.is_multiple_of(DEPTH), "a depth of whole tiles");
+        let normal = |x: f32| if x.abs() < f32::MIN_POSITIVE { 0.0 * x } else { x };
+        for (row, sums) in sums.0.iter_mut().enumerate() {
+            *sums = [0.0; SIDE];
+            let row = &left[row * stride..][..depth];
+            for (row, right) in row.chunks_exact(DEPTH).zip(right.chunks_exact(DEPTH / 2)) {
+                let (mut even, mut odd) = ([0.0_f32; SIDE], [0.0_f32; SIDE]);
+                let (twos, _) = row.as_chunks::<2>();
+                for (&[first, second], others) in twos.iter().zip(right) {
+                    let (first, second) = (widen(first), widen(second));
+                    for ((even, odd), &other) in even.iter_mut().zip(&mut odd).zip(others) {
+                        let low = f32::from_bits(other << 16);
+                        let high = f32::from_bits(other & 0xffff_0000);
+                        *even = normal(first.mul_add(low, *even));
+                        *odd = normal(second.mul_add(high, *odd));
+                    }
+                }
+                for ((sum, even), odd) in sums.iter_mut().zip(even).zip(odd) {
+                    *sum = normal(*sum + normal(even + odd));
+                }
+            }
+        }
+    }
+}
