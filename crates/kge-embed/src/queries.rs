@@ -6,7 +6,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kge_graph::Triple;
-use kge_kernels::Pool;
+use kge_kernels::{Pool, gather};
 use kge_model::{Direction, Embeddings, QueryBatch, QueryGradient, ScoringModel, Session};
 
 use crate::Result;
@@ -271,10 +271,11 @@ impl Given {
         self.relation_ids.extend(queries.iter().map(|query| query.relation));
         self.relation_ids.sort_unstable();
         self.relation_ids.dedup();
+        let anchors = queries.iter().map(|query| query.anchor);
         self.anchors.clear();
+        gather(&embeddings.entities, embeddings.entity_width, anchors, &mut self.anchors);
         self.relation_of.clear();
         for query in queries {
-            self.anchors.extend_from_slice(embeddings.entity(query.anchor));
             let place = self.relation_ids.partition_point(|&id| id < query.relation);
             self.relation_of.push(place as u32);
         }

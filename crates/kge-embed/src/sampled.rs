@@ -5,7 +5,7 @@
 //! relation, so that its candidates are projected once.
 
 use kge_kernels::{
-    Pool,
+    Pool, gather,
     loss::SampledLoss,
     negatives::{Gradients, NegativesStep, Problem},
     row,
@@ -240,12 +240,11 @@ impl Chunk {
         self.ids.clear();
         self.ids.extend(queries.iter().map(|query| query.target));
         self.ids.extend((0..negatives).map(|_| stream.below(entities)));
+        let ids = self.ids.iter().copied();
         self.entities.clear();
+        gather(&embeddings.entities, embeddings.entity_width, ids.clone(), &mut self.entities);
         self.biases.clear();
-        for &id in &self.ids {
-            self.entities.extend_from_slice(embeddings.entity(id));
-            self.biases.extend(embeddings.biases.get(id as usize));
-        }
+        self.biases.extend(ids.filter_map(|id| embeddings.biases.get(id as usize)));
         // The negatives that are a query's own target.
         self.places.clear();
         self.places.extend(self.ids[queries.len()..].iter().copied().zip(0..));

@@ -2,7 +2,7 @@
 
 use std::{hint::black_box, num::NonZeroUsize};
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kge_kernels::{
     FullStep, Pool, Precision, Similarity,
     full::{self, Labels, Problem},
@@ -277,9 +277,67 @@ fn updates(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Rows from all over a table of 1 GiB: as they come, asked for ahead, and moved.
+fn scattered(criterion: &mut Criterion) {
+    const ROWS: usize = 1 << 20;
+    let mut table = vec![1.0; ROWS * WIDTH];
+    let mut state = 1_u64;
+    let mut draw = || -> Vec<u32> {
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 44) as u32
+        };
+        (0..1536).map(|_| next()).collect()
+    };
+    let mut out = Vec::new();
+    let mut group = criterion.benchmark_group("scattered");
+    group.throughput(Throughput::Elements(1536));
+    group.bench_function("copied", |bencher| {
+        bencher.iter_batched_ref(
+            &mut draw,
+            |ids| {
+                out.clear();
+                for &id in &*ids {
+                    out.extend_from_slice(&table[id as usize * WIDTH..][..WIDTH]);
+                }
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    group.bench_function("gathered", |bencher| {
+        bencher.iter_batched_ref(
+            &mut draw,
+            |ids| {
+                out.clear();
+                kge_kernels::gather(&table, WIDTH, ids.iter().copied(), &mut out);
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    let (pool, mut squares) = (pool(1), vec![1.0; ROWS * WIDTH]);
+    group.bench_function("moved", |bencher| {
+        bencher.iter_batched_ref(
+            || {
+                let mut ids = draw();
+                ids.sort_unstable();
+                ids.dedup();
+                ids
+            },
+            |ids| {
+                let (rows, squares) = ((&mut table[..], WIDTH), (&mut squares[..], WIDTH));
+                pool.rows(ids, rows, squares, |_, row, squares, _| {
+                    optimise::adagrad(row, &out[..WIDTH], squares, 1e-6);
+                });
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    group.finish();
+}
+
 criterion_group! {
     name = kernels;
     config = Criterion::default().sample_size(20);
-    targets = limits, against_all, shared_negatives, tiles, ranking, updates
+    targets = limits, against_all, shared_negatives, tiles, ranking, updates, scattered
 }
 criterion_main!(kernels);

@@ -16,6 +16,7 @@
 #![allow(unsafe_code)]
 
 pub mod full;
+mod gather;
 pub mod loss;
 pub mod math;
 pub mod negatives;
@@ -32,6 +33,7 @@ pub mod similarity;
 pub mod tile;
 
 pub use full::FullStep;
+pub use gather::gather;
 pub use pool::Pool;
 pub use precision::Precision;
 pub use simd::level as simd_level;

@@ -13,6 +13,8 @@ use std::{
     thread::JoinHandle,
 };
 
+use crate::gather::prefetch;
+
 type Panic = Box<dyn std::any::Any + Send>;
 
 /// A fixed number of threads for numeric work.
@@ -225,13 +227,21 @@ impl Pool {
         assert!(end * state_width <= states.len(), "row {end} of the second matrix");
         let (rows, states) = (SharedMut::new(rows), SharedMut::new(states));
         self.run(ids.len().div_ceil(BLOCK), &|block, thread| {
-            let start = block * BLOCK;
-            for (index, &id) in ids.iter().enumerate().skip(start).take(BLOCK) {
+            // SAFETY: ids differ, so no two rows overlap; all lie inside, as asserted; and a block
+            // works on its own rows, one after the other.
+            let of = |id: u32| unsafe {
                 let id = id as usize;
-                // SAFETY: ids differ, so no two rows overlap; all lie inside, as asserted.
-                let (row, state) = unsafe {
-                    (rows.slice(id * width, width), states.slice(id * state_width, state_width))
-                };
+                (rows.slice(id * width, width), states.slice(id * state_width, state_width))
+            };
+            let ids = ids.iter().enumerate().skip(block * BLOCK).take(BLOCK);
+            let mut ahead = ids.clone().skip(1);
+            for (index, &id) in ids {
+                if let Some((_, &later)) = ahead.next() {
+                    let (row, state) = of(later);
+                    prefetch(row);
+                    prefetch(state);
+                }
+                let (row, state) = of(id);
                 work(index, row, state, thread);
             }
         });
