@@ -18,6 +18,7 @@ demo: $(COMPONENTS) ## train on a small real graph, show answers, serve them
 test: setup ## set up and pass all tests
 	$(CARGO) test --workspace --no-run
 	$${CARGO_TARGET_DIR:-target}/debug/kge plugin build
+	[ -z "$$CI" ] || KGE=$$(realpath $${CARGO_TARGET_DIR:-target})/debug/kge plugins/languages/build
 	$(CARGO) test --workspace
 
 lint: setup ## formatting and clippy, as CI does

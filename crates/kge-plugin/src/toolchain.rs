@@ -1,4 +1,5 @@
-//! Building plugins from Rust: each model crate to wasm32, then to a component.
+//! Building plugins from Rust: each model crate to wasm32, then to a component. A module that
+//! another compiler made takes the second step only.
 //!
 //! rustup's target is used where it is installed. Elsewhere Debian's Rust does it, which has the
 //! standard library's source and builds that too.
@@ -115,7 +116,6 @@ pub fn build(workspace_dir: impl AsRef<Path>, out_dir: impl AsRef<Path>) -> Resu
     if !output.status.success() {
         return Err(failed(&"the plugins do not compile; the compiler says why above"));
     }
-    std::fs::create_dir_all(out).map_err(|source| Error::File { path: out.into(), source })?;
     let mut components = Vec::new();
     for line in output.stdout.split(|&byte| byte == b'\n') {
         let Ok(message) = serde_json::from_slice::<serde_json::Value>(line) else { continue };
@@ -129,8 +129,13 @@ pub fn build(workspace_dir: impl AsRef<Path>, out_dir: impl AsRef<Path>) -> Resu
     Ok(components)
 }
 
-/// `kge_model_complex.wasm` becomes the component `complex.wasm`.
-fn componentise(module: &Path, out: &Path) -> Result<PathBuf> {
+/// Makes a component of a core module that carries its component type, as every `wit-bindgen` puts
+/// it in, and writes it into `out_dir`: `kge_model_complex.wasm` becomes `complex.wasm`.
+///
+/// # Errors
+/// If the module cannot be read or makes no component, or the component cannot be written.
+pub fn componentise(module: impl AsRef<Path>, out_dir: impl AsRef<Path>) -> Result<PathBuf> {
+    let (module, out) = (module.as_ref(), out_dir.as_ref());
     let file = |path: &Path, source| Error::File { path: path.into(), source };
     let stem = module.file_stem().unwrap_or_default().to_string_lossy().replace('_', "-");
     let name = stem.strip_prefix("kge-model-").unwrap_or(&stem);
@@ -139,10 +144,35 @@ fn componentise(module: &Path, out: &Path) -> Result<PathBuf> {
         .module(&bytes)
         .and_then(|encoder| encoder.validate(true).encode())
         .map_err(|error| Error::Build(format!("{}: {error:#}", module.display())))?;
+    std::fs::create_dir_all(out).map_err(|source| file(out, source))?;
     let path = out.join(format!("{name}.wasm"));
     // Renamed into place: a server that reads the directory never sees half a component.
     let part = out.join(format!("{name}.wasm.part"));
     std::fs::write(&part, component).map_err(|source| file(&part, source))?;
     std::fs::rename(&part, &path).map_err(|source| file(&path, source))?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_becomes_a_component_of_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (module, out) = (|name: &str| folder.path().join(name), folder.path().join("out"));
+        for (from, to) in [
+            ("kge_model_complex.wasm", "complex.wasm"),
+            ("distmult-c.wasm", "distmult-c.wasm"),
+            ("my_model.wasm", "my-model.wasm"),
+        ] {
+            std::fs::write(module(from), b"\0asm\x01\0\0\0").unwrap();
+            let component = componentise(module(from), &out).unwrap();
+            assert_eq!(component, out.join(to));
+            assert_eq!(std::fs::read(component).unwrap()[..8], *b"\0asm\x0d\0\x01\0");
+        }
+        std::fs::write(module("text.wasm"), "no module").unwrap();
+        let refusal = componentise(module("text.wasm"), &out).unwrap_err().to_string();
+        assert!(refusal.starts_with(&module("text.wasm").display().to_string()), "{refusal}");
+    }
 }

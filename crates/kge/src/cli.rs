@@ -365,10 +365,10 @@ pub(crate) enum Plugin {
     },
     /// Compile a plugin's crate, or a workspace of them, to components
     Build {
-        /// The crate, or the workspace
+        /// The crate, the workspace, or a core module that another compiler made
         #[arg(default_value = "plugins")]
-        dir: PathBuf,
-        /// Where the components go [default: DIR/components]
+        source: PathBuf,
+        /// Where the components go [default: components, in or beside SOURCE]
         #[arg(long)]
         out: Option<PathBuf>,
     },

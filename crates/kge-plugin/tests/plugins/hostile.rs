@@ -11,13 +11,14 @@ use kge_plugin::{Host, HostConfig, Limits, Plugin, PluginModel, check, toolchain
 
 const DEADLINE: Duration = Duration::from_millis(300);
 
+static COMPONENT: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/hostile");
+    let out = tempfile::tempdir().unwrap();
+    let components = toolchain::build(&source, out.path()).unwrap();
+    std::fs::read(&components[0]).unwrap()
+});
+
 fn hostile() -> Plugin {
-    static COMPONENT: LazyLock<Vec<u8>> = LazyLock::new(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/hostile");
-        let out = tempfile::tempdir().unwrap();
-        let components = toolchain::build(&source, out.path()).unwrap();
-        std::fs::read(&components[0]).unwrap()
-    });
     let limits = Limits {
         call_deadline: DEADLINE,
         memory_bytes: 64 << 20,
@@ -136,6 +137,24 @@ fn every_misdeed_is_answered_in_words_and_the_next_call_works() {
     assert!(!report.passed());
     assert!(report.to_string().contains("away from central differences"), "{report}");
     assert!(report.to_string().ends_with("breaks the contract"), "{report}");
+}
+
+/// Before a line of it runs: its memories, tables and instances are there from the start.
+#[test]
+fn a_sandbox_that_needs_more_than_its_limits_is_not_made() {
+    let all = Limits::default;
+    for (limits, words) in [
+        (Limits { memory_bytes: 64 << 10, ..all() }, "plugin asked for more than 0.0625 MiB"),
+        (Limits { table_elements: 1, ..all() }, "plugin asked for more than 1 table elements"),
+        (Limits { tables: 0, ..all() }, "plugin asked for more than 0 tables"),
+        (Limits { memories: 0, ..all() }, "plugin asked for more than 0 memories"),
+        (Limits { instances: 0, ..all() }, "plugin asked for more than 0 instances"),
+    ] {
+        let host = Host::new(HostConfig { limits, ..HostConfig::default() }).unwrap();
+        let refusal = host.load(&COMPONENT).err().unwrap().to_string();
+        println!("{refusal}");
+        assert!(refusal.contains(words), "{refusal}");
+    }
 }
 
 #[test]

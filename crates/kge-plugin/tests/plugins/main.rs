@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod hostile;
+mod languages;
 mod learning;
 
 use std::path::{Path, PathBuf};
@@ -227,7 +228,7 @@ fn what_is_no_plugin_is_refused_in_words() {
     assert_eq!(refusal(b"not wasm at all"), "not a plugin: no WebAssembly component at all");
     assert_eq!(
         refusal(b"\0asm\x01\0\0\0"),
-        "not a plugin: a core WebAssembly module, not a component (wit-component makes one of it)"
+        "not a plugin: a core WebAssembly module, not a component (kge plugin build makes one of it)"
     );
     assert_eq!(
         refusal(&component(&[])),

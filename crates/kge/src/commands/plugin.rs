@@ -14,7 +14,7 @@ pub(super) async fn plugin(settings: &Settings, args: Plugin, json: bool) -> Res
     match args {
         Plugin::List => list(settings, json).await,
         Plugin::New { name, into } => new(&into, &name, json),
-        Plugin::Build { dir, out } => build(&dir, out.as_deref(), json),
+        Plugin::Build { source, out } => build(&source, out.as_deref(), json),
         Plugin::Check { plugin } => check(settings, &plugin, json).await,
         Plugin::Describe { plugin, dim } => describe(settings, &plugin, dim, json).await,
         Plugin::Bench { plugin, dim, batch } => {
@@ -60,9 +60,14 @@ fn new(into: &Path, name: &str, json: bool) -> Result {
     Ok(())
 }
 
-fn build(dir: &Path, out: Option<&Path>, json: bool) -> Result {
-    let out = out.map_or_else(|| dir.join("components"), Path::to_owned);
-    let built = kge_plugin::toolchain::build(dir, out)?;
+fn build(source: &Path, out: Option<&Path>, json: bool) -> Result {
+    let is_module = source.is_file();
+    let folder = if is_module { source.parent().unwrap_or(Path::new("")) } else { source };
+    let out = out.map_or_else(|| folder.join("components"), Path::to_owned);
+    let built = match is_module {
+        true => vec![kge_plugin::toolchain::componentise(source, out)?],
+        false => kge_plugin::toolchain::build(source, out)?,
+    };
     if json {
         println!("{}", json!({ "components": built }));
     } else {
