@@ -144,11 +144,11 @@ fn every_misdeed_is_answered_in_words_and_the_next_call_works() {
 fn a_sandbox_that_needs_more_than_its_limits_is_not_made() {
     let all = Limits::default;
     for (limits, words) in [
-        (Limits { memory_bytes: 64 << 10, ..all() }, "plugin asked for more than 0.0625 MiB"),
+        (Limits { memory_bytes: 64 << 10, ..all() }, "plugin asked for more than 64 KiB"),
         (Limits { table_elements: 1, ..all() }, "plugin asked for more than 1 table elements"),
-        (Limits { tables: 0, ..all() }, "plugin asked for more than 0 tables"),
-        (Limits { memories: 0, ..all() }, "plugin asked for more than 0 memories"),
-        (Limits { instances: 0, ..all() }, "plugin asked for more than 0 instances"),
+        (Limits { tables: 0, ..all() }, "resource limit exceeded: table count too high"),
+        (Limits { memories: 0, ..all() }, "resource limit exceeded: memory count too high"),
+        (Limits { instances: 0, ..all() }, "resource limit exceeded: instance count too high"),
     ] {
         let host = Host::new(HostConfig { limits, ..HostConfig::default() }).unwrap();
         let refusal = host.load(&COMPONENT).err().unwrap().to_string();
