@@ -109,8 +109,10 @@ let
         buildPhaseCargoCommand = ''
           mkdir -p $out/share/doc
           mdbook build docs --dest-dir $out/share/doc/kge
-          cargo doc --release --locked --no-deps \
-            --package kge-embed --package kge-graph --package kge-kernels --package kge-model
+          # One after the other, what others link to first: rustdoc links to pages that it finds.
+          for package in kge-kernels kge-graph kge-model kge-embed; do
+            cargo doc --release --locked --no-deps --package $package
+          done
           cp -r target/${musl}/doc $out/share/doc/kge/crates
         '';
         allowedReferences = [ ];

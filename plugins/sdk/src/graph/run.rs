@@ -224,15 +224,20 @@ impl<'a> Run<'a> {
     /// Gradients of the chunk: that of the output, and zeros for what it is made of.
     fn seed(&mut self, output: View, chunk: &Range<usize>, d_output: &[f32]) {
         let d_output = &d_output[chunk.start * output.width..chunk.end * output.width];
-        for (node, gradient) in self.inputs.nodes.iter().zip(&mut self.gradients) {
-            if node.axis == Axis::Batch && matches!(node.kind, Kind::Computed { .. }) {
-                gradient.clear();
-                gradient.resize(chunk.len() * node.width, 0.0);
+        let is_of_chunk =
+            |node: &Node| node.axis == Axis::Batch && matches!(node.kind, Kind::Computed { .. });
+        let whole = &self.inputs.nodes[output.node];
+        let is_whole = is_of_chunk(whole) && whole.width == output.width;
+        for (at, node) in self.inputs.nodes.iter().enumerate() {
+            if is_of_chunk(node) && !(is_whole && at == output.node) {
+                self.gradients[at].clear();
+                self.gradients[at].resize(chunk.len() * node.width, 0.0);
             }
         }
         let mut gradient = take(&mut self.gradients[output.node]);
-        if gradient.len() == d_output.len() && self.inputs.nodes[output.node].axis == Axis::Batch {
-            gradient.copy_from_slice(d_output);
+        if is_whole {
+            gradient.clear();
+            gradient.extend_from_slice(d_output);
         } else {
             let mut seed = self.inputs.rows_mut(&mut gradient, output, Axis::Batch, chunk);
             let rows = d_output.chunks_exact(output.width.max(1));
