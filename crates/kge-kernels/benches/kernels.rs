@@ -314,7 +314,7 @@ fn scattered(criterion: &mut Criterion) {
             BatchSize::SmallInput,
         );
     });
-    let (pool, mut squares) = (pool(1), vec![1.0; ROWS * WIDTH]);
+    let (pool, gradient, mut squares) = (pool(1), rows(1, 1), vec![1.0; ROWS * WIDTH]);
     group.bench_function("moved", |bencher| {
         bencher.iter_batched_ref(
             || {
@@ -326,7 +326,7 @@ fn scattered(criterion: &mut Criterion) {
             |ids| {
                 let (rows, squares) = ((&mut table[..], WIDTH), (&mut squares[..], WIDTH));
                 pool.rows(ids, rows, squares, |_, row, squares, _| {
-                    optimise::adagrad(row, &out[..WIDTH], squares, 1e-6);
+                    optimise::adagrad(row, &gradient, squares, 1e-6);
                 });
             },
             BatchSize::SmallInput,
