@@ -8,7 +8,7 @@ use std::{
 };
 
 use kge_kernels::{
-    FullStep, Pool, Similarity,
+    FullStep, Pool, Precision, Similarity,
     full::{self, Labels, Problem},
     loss::SampledLoss,
     negatives::{self, Gradients, NegativesStep},
@@ -68,21 +68,27 @@ fn steps_allocate_nothing() {
             smoothing: 0.1,
             weight: 1.0,
         };
-        let mut full = FullStep::default();
-        assert_eq!(
-            allocations(|| {
-                for step in [FullStep::softmax, FullStep::binary] {
-                    let gradients = full::Gradients {
-                        queries: &mut d_queries,
-                        candidates: &mut d_candidates,
-                        biases: &mut [],
-                    };
-                    step(&mut full, &pool, similarity, &problem, gradients);
-                }
-            }),
-            0,
-            "against all, {similarity:?}"
-        );
+        use Precision::{Bf16, Bf16Amx, Bf16x3, F32};
+        for precision in [F32, Bf16, Bf16Amx, Bf16x3] {
+            if precision != F32 && similarity != Similarity::Dot {
+                continue;
+            }
+            let mut full = FullStep::new(precision);
+            assert_eq!(
+                allocations(|| {
+                    for step in [FullStep::softmax, FullStep::binary] {
+                        let gradients = full::Gradients {
+                            queries: &mut d_queries,
+                            candidates: &mut d_candidates,
+                            biases: &mut [],
+                        };
+                        step(&mut full, &pool, similarity, &problem, gradients);
+                    }
+                }),
+                0,
+                "against all, {similarity:?}, {precision:?}"
+            );
+        }
         let problem = negatives::Problem {
             queries: &queries,
             targets: &queries,

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::host::{compile, hex};
+use crate::host::hex;
 use crate::{Error, Result};
 
 const DIGEST: usize = 32;
@@ -37,7 +37,7 @@ impl Cache {
         &self,
         engine: &Engine,
         sha256: &str,
-        bytes: &[u8],
+        compile: impl FnOnce() -> Result<Vec<u8>>,
     ) -> Result<Component> {
         let path = self.dir.join(format!("{sha256}-{}.cwasm", self.compatibility));
         if let Ok(entry) = std::fs::read(&path) {
@@ -49,19 +49,19 @@ impl Cache {
                 None => tracing::warn!(path = %path.display(), "compiled plugin is corrupt"),
             }
         }
-        let component = compile(engine, bytes)?;
+        let code = compile()?;
+        let component = made_now(engine, &code)?;
         // A cache that cannot be written costs time, not correctness.
-        if let Err(error) = self.store(&path, &component) {
+        if let Err(error) = self.store(&path, &code) {
             tracing::warn!(path = %path.display(), %error, "compiled plugin not kept");
         }
         Ok(component)
     }
 
-    fn store(&self, path: &Path, component: &Component) -> std::io::Result<()> {
-        let code = component.serialize().map_err(std::io::Error::other)?;
+    fn store(&self, path: &Path, code: &[u8]) -> std::io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
-        file.write_all(&Sha256::digest(&code))?;
-        file.write_all(&code)?;
+        file.write_all(&Sha256::digest(code))?;
+        file.write_all(code)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
@@ -74,11 +74,17 @@ fn verified(entry: &[u8]) -> Option<&[u8]> {
     (Sha256::digest(code)[..] == *digest).then_some(code)
 }
 
+/// The component of machine code that the compiler has just made.
+pub(crate) fn made_now(engine: &Engine, code: &[u8]) -> Result<Component> {
+    deserialize(engine, code).map_err(|error| Error::Engine(error.to_string()))
+}
+
 #[allow(unsafe_code)]
 fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `code` has the SHA-256 that this module wrote beside it, in a directory that only
-    // this user writes, after serialising a component that wasmtime compiled; the entry's name
-    // binds it to this engine's version and settings, which wasmtime checks again.
+    // SAFETY: wasmtime made `code` of a component: just now, in this process or in a child that runs
+    // our own program; or before, and then it has the SHA-256 that this module wrote beside it, in a
+    // directory that only this user writes, under a name that binds it to this engine's version and
+    // settings. Wasmtime checks those again.
     unsafe { Component::deserialize(engine, code) }
 }
 

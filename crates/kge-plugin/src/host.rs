@@ -10,11 +10,12 @@ use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Engine};
 
 use crate::bindings::{LINALG, ModelPre, SCORING, compatible, linalg};
-use crate::cache::Cache;
+use crate::cache::{Cache, made_now};
 use crate::candidates;
+use crate::compiler::machine_code;
 use crate::plugin::Loaded;
 use crate::sandbox::{Sandbox, State};
-use crate::{Error, HostConfig, Limits, Plugin, Result, describe, size};
+use crate::{Compiler, Error, HostConfig, Limits, Plugin, Result, describe, size};
 
 /// How often the clock of the deadlines ticks.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
@@ -29,6 +30,7 @@ struct Shared {
     engine: Engine,
     limits: Limits,
     cache: Option<Cache>,
+    compiler: Option<Compiler>,
     // Held so that the clock stops with the last handle; every plugin holds one too.
     clock: Arc<Clock>,
 }
@@ -42,7 +44,8 @@ impl Host {
         let engine = engine(&config.limits).map_err(|error| Error::Engine(error.to_string()))?;
         let clock = Arc::new(Clock::start(engine.clone())?);
         let cache = config.cache.map(|dir| Cache::open(dir, &engine)).transpose()?;
-        Ok(Self { shared: Arc::new(Shared { engine, limits: config.limits, cache, clock }) })
+        let HostConfig { compiler, limits, .. } = config;
+        Ok(Self { shared: Arc::new(Shared { engine, limits, cache, compiler, clock }) })
     }
 
     /// What plugins may use.
@@ -57,12 +60,13 @@ impl Host {
     /// If it is too large, is no component, imports anything but `linalg`, lacks the contract's exports, or
     /// describes itself in a way the contract does not allow; always in words.
     pub fn load(&self, bytes: &[u8]) -> Result<Plugin> {
-        let Shared { engine, limits, cache, clock } = &*self.shared;
+        let Shared { engine, limits, cache, compiler, clock } = &*self.shared;
         size::admit(bytes, limits)?;
         let sha256 = hex(&Sha256::digest(bytes));
+        let compile = || machine_code(engine, compiler.as_ref(), limits, bytes);
         let component = match cache {
-            Some(cache) => cache.component(engine, &sha256, bytes)?,
-            None => compile(engine, bytes)?,
+            Some(cache) => cache.component(engine, &sha256, compile)?,
+            None => made_now(engine, &compile()?)?,
         };
         inspect(engine, &component)?;
         let unlinked = |error: wasmtime::Error| Error::NotAComponent(format!("{error:#}"));
@@ -86,7 +90,7 @@ impl Host {
 }
 
 /// The engine's settings: component model, deadlines, and nothing that could make two runs differ.
-fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
+pub(crate) fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
@@ -99,20 +103,6 @@ fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
         .generate_address_map(false)
         .native_unwind_info(false);
     Engine::new(&config)
-}
-
-pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component> {
-    Component::from_binary(engine, bytes).map_err(|error| {
-        let reason = match bytes.get(..8) {
-            Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => {
-                "a core WebAssembly module, not a component (kge plugin build makes one of it)"
-                    .into()
-            }
-            Some([0, b'a', b's', b'm', ..]) => format!("{error:#}"),
-            _ => "no WebAssembly component at all".into(),
-        };
-        Error::NotAComponent(reason)
-    })
 }
 
 /// Refuses imports other than `linalg`, and a component without the contract's exports, by name.

@@ -27,6 +27,7 @@ mod bindings;
 mod cache;
 mod candidates;
 mod check;
+mod compiler;
 mod describe;
 mod error;
 mod host;
@@ -44,6 +45,7 @@ use std::path::{Path, PathBuf};
 
 pub use bench::{BenchReport, bench};
 pub use check::{CheckReport, Finding, check};
+pub use compiler::{Compiler, compile_for_parent};
 pub use error::Error;
 pub use host::Host;
 pub use limits::{HostConfig, Limits};

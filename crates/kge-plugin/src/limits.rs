@@ -3,11 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Compiler;
+
 /// How a [`Host`](crate::Host) is set up.
 #[derive(Clone, Debug, Default)]
 pub struct HostConfig {
     /// A directory of our own for compiled plugins; none compiles on every load.
     pub cache: Option<PathBuf>,
+    /// What compiles, in a process of its own; none compiles in this one.
+    pub compiler: Option<Compiler>,
     /// What a plugin may use.
     pub limits: Limits,
 }
@@ -38,6 +42,10 @@ pub struct Limits {
     pub function_bytes: usize,
     /// Functions of all modules in a component together.
     pub functions: usize,
+    /// How long a [`Compiler`] may take.
+    pub compile_deadline: Duration,
+    /// Bytes of a [`Compiler`]'s address space.
+    pub compile_memory_bytes: u64,
 }
 
 impl Default for Limits {
@@ -55,6 +63,8 @@ impl Default for Limits {
             component_bytes: 16 << 20,
             function_bytes: 256 << 10,
             functions: 20_000,
+            compile_deadline: Duration::from_secs(120),
+            compile_memory_bytes: 4 << 30,
         }
     }
 }

@@ -372,6 +372,13 @@ pub(crate) enum Plugin {
         #[arg(long)]
         out: Option<PathBuf>,
     },
+    /// Machine code of the component on standard input, within limits; what a server calls
+    #[command(hide = true)]
+    Compile {
+        /// Bytes of address space
+        #[arg(long)]
+        memory: u64,
+    },
     /// What a plugin says of itself: paper, hyper-parameters, the shape of its rows
     Describe {
         /// A component's file, or a name

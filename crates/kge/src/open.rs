@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kge_catalog::{Catalog, Dataset, ModelId, PluginRecord};
 use kge_jobs::{JobStore, RedisJobs, SqliteJobs};
 use kge_model::{Embeddings, ModelRecord};
-use kge_plugin::{Host, HostConfig};
+use kge_plugin::{Compiler, Host, HostConfig};
 use kge_search::ServedModel;
 use kge_store::Store;
 
@@ -49,7 +49,13 @@ pub(crate) async fn check_jobs(jobs: &dyn JobStore) -> Result<()> {
 /// The sandbox of plugins, compiled code kept in the state directory.
 pub(crate) fn host(settings: &Settings) -> Result<Arc<Host>> {
     let cache = Some(settings.state.join("compiled-plugins"));
-    Ok(Arc::new(Host::new(HostConfig { cache, ..HostConfig::default() })?))
+    Ok(Arc::new(Host::new(HostConfig { cache, compiler: compiler(), ..HostConfig::default() })?))
+}
+
+/// This program as a process of its own; none if nobody knows where it lies.
+pub(crate) fn compiler() -> Option<Compiler> {
+    let program = std::env::current_exe().ok()?;
+    Some(Compiler { program, arguments: vec!["plugin".into(), "compile".into()] })
 }
 
 /// Brings every component of the plugins directory into the store, where tasks find it.

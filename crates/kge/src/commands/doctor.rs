@@ -240,7 +240,10 @@ fn plugins(settings: &Settings) -> Check {
         let host = if settings.state.is_dir() {
             open::host(settings)?
         } else {
-            std::sync::Arc::new(Host::new(HostConfig { cache: None, ..HostConfig::default() })?)
+            std::sync::Arc::new(Host::new(HostConfig {
+                compiler: open::compiler(),
+                ..HostConfig::default()
+            })?)
         };
         let (mut good, mut bad) = (Vec::new(), Vec::new());
         for file in kge_plugin::component_files(&settings.plugins)? {

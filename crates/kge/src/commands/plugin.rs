@@ -15,6 +15,7 @@ pub(super) async fn plugin(settings: &Settings, args: Plugin, json: bool) -> Res
         Plugin::List => list(settings, json).await,
         Plugin::New { name, into } => new(&into, &name, json),
         Plugin::Build { source, out } => build(&source, out.as_deref(), json),
+        Plugin::Compile { memory } => compile(memory),
         Plugin::Check { plugin } => check(settings, &plugin, json).await,
         Plugin::Describe { plugin, dim } => describe(settings, &plugin, dim, json).await,
         Plugin::Bench { plugin, dim, batch } => {
@@ -32,6 +33,15 @@ fn print(report: &(impl Serialize + std::fmt::Display), json: bool) -> Result {
         false => println!("{report}"),
     }
     Ok(())
+}
+
+/// A component on standard input to machine code on standard output, for a server.
+fn compile(memory: u64) -> Result {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let limit = Rlimit { current: Some(memory), maximum: Some(memory) };
+    setrlimit(Resource::As, limit)
+        .map_err(|error| Failure::new(format!("a limit of {memory} bytes: {error}")))?;
+    Ok(kge_plugin::compile_for_parent(std::io::stdin().lock(), std::io::stdout().lock())?)
 }
 
 async fn list(settings: &Settings, json: bool) -> Result {
