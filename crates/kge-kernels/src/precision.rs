@@ -11,8 +11,8 @@ pub enum Precision {
     /// Rounded to bf16, eight bits of a number; for dot products. Fast where the CPU has AVX-512
     /// BF16, the same bytes elsewhere.
     Bf16,
-    /// Rounded to bf16, and summed as AMX's tiles sum: fastest where the CPU has them, and slow but
-    /// the same bytes elsewhere.
+    /// Rounded to bf16, and summed as AMX's tiles sum: for CPUs that have them; slow but the same
+    /// bytes elsewhere.
     Bf16Amx,
     /// Each factor as the sum of two bf16, three products in the place of one, by AMX's tiles: near
     /// to `f32`, and slow where the CPU has none.

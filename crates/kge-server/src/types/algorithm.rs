@@ -157,8 +157,8 @@ pub(crate) enum Precision {
     /// Rounded to bf16, for models that compare by dot products: fast where the CPU has AVX-512
     /// BF16, the same bytes elsewhere.
     Bf16,
-    /// Rounded to bf16 and summed in another order, that of AMX's tiles: fastest where the CPU has
-    /// them, the same bytes elsewhere, slowly.
+    /// Rounded to bf16 and summed in another order, that of AMX's tiles: for CPUs that have them,
+    /// the same bytes elsewhere, slowly.
     Bf16Amx,
     /// Each factor as the sum of two bf16, by AMX's tiles: errors near to those of `f32`.
     Bf16x3,

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::{pack::*, pair::*, *};
+use super::{pair::*, *};
 use crate::{
     simd::{on, paths},
     similarity::plain::matrix,
@@ -88,63 +88,67 @@ fn weight(place: usize) -> f32 {
     (place * 31 % 17) as f32 / 8.0 - 1.0
 }
 
-fn products(queries: &[f32], candidates: &[f32], width: usize) -> Found {
+fn products<F: Factors>(queries: &[f32], candidates: &[f32], width: usize) -> Found {
     let (m, n) = (queries.len() / width, candidates.len() / width);
-    let (mut grouped, mut transposed) = (Grouped::default(), Transposed::default());
-    let (mut pairs, mut rounded) = (Pairs::default(), Rounded::default());
-    grouped.pack(queries, width);
     let biases: Vec<f32> = (0..n).map(|j| (j * 13 % 7) as f32).collect();
-    transposed.pack(candidates, width, &biases);
+    let (mut scored, mut across) = (F::Queries::default(), F::Candidates::default());
+    let (mut others, mut scratch) = (F::Others::default(), F::Scratch::default());
+    F::pack_queries(&mut scored, queries, width, Similarity::Dot);
+    F::pack_candidates(&mut across, candidates, width, &biases);
     let mut block = vec![f32::NAN; block_len(m, n)];
-    micro::scores(&grouped, &transposed, &mut block);
+    F::scores(Similarity::Dot, &scored, &across, &mut block);
     // Beyond the last row and column there is anything at all.
     let mut weights = vec![f32::NAN; block.len()];
     (0..m * n).for_each(|i| weights[place(m, i / n, i % n)] = weight(place(m, i / n, i % n)));
-    rounded.round(&mut weights, m, n);
+    F::pulling(Similarity::Dot, &mut weights, (m, n), (&scored, &across), &mut scratch);
     let (mut d_queries, mut d_candidates) = (vec![0.5; queries.len()], vec![0.5; candidates.len()]);
-    pairs.pack(candidates, width);
-    micro::pull_queries(&rounded, &pairs, &mut d_queries);
-    pairs.pack(queries, width);
-    micro::pull_candidates(&rounded, &pairs, &mut d_candidates);
+    let weights = (&weights[..], &scratch);
+    F::pack_others(&mut others, candidates, width, Similarity::Dot);
+    F::pull_queries(Similarity::Dot, weights, queries, &others, &mut d_queries);
+    F::pack_others(&mut others, queries, width, Similarity::Dot);
+    F::pull_candidates(Similarity::Dot, weights, candidates, &others, &mut d_candidates);
     Found { block, d_queries, d_candidates }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
-    #[test]
-    fn ragged_blocks_match_plain_loops(m in 1..20_usize, n in 1..220_usize, width in 1..80_usize) {
-        let rounded = |rows: Vec<f32>| -> Vec<f32> {
-            rows.into_iter().map(|x| widen(round(x))).collect()
-        };
-        let (queries, candidates) = (rounded(matrix(m, width, 1)), rounded(matrix(n, width, 2)));
-        let found = products(&queries, &candidates, width);
-        let (mut d_q, mut d_c) = (vec![0.5; queries.len()], vec![0.5; candidates.len()]);
-        for i in 0..m {
-            for j in 0..n {
-                let (q, c) = (&queries[i * width..][..width], &candidates[j * width..][..width]);
-                let exact: f64 = q.iter().zip(c).map(|(q, c)| f64::from(*q) * f64::from(*c)).sum();
-                let score = f64::from(found.block[place(m, i, j)]);
-                prop_assert!((score - exact - (j * 13 % 7) as f64).abs() < 1e-4);
-                for k in 0..width {
-                    let weight = f64::from(weight(place(m, i, j)));
-                    d_q[i * width + k] += weight * f64::from(c[k]);
-                    d_c[j * width + k] += weight * f64::from(q[k]);
-                }
-            }
-        }
-        let all = found.d_queries.iter().chain(&found.d_candidates).zip(d_q.iter().chain(&d_c));
-        for (found, expected) in all {
-            prop_assert!((f64::from(*found) - expected).abs() < 1e-3, "{found} {expected}");
-        }
-    }
+/// Rows whose numbers are bf16.
+pub(super) fn rounded(rows: Vec<f32>) -> Vec<f32> {
+    rows.into_iter().map(|x| widen(round(x))).collect()
 }
 
-#[test]
-fn every_path_gives_the_same_bytes() {
-    let (m, n, width) = (13, 131, 45);
+/// All three products against plain sums in f64.
+pub(super) fn check<F: Factors>(
+    queries: &[f32],
+    candidates: &[f32],
+    width: usize,
+) -> Result<(), TestCaseError> {
+    let (m, n) = (queries.len() / width, candidates.len() / width);
+    let found = products::<F>(queries, candidates, width);
+    let (mut d_q, mut d_c) = (vec![0.5; queries.len()], vec![0.5; candidates.len()]);
+    for i in 0..m {
+        for j in 0..n {
+            let (q, c) = (&queries[i * width..][..width], &candidates[j * width..][..width]);
+            let exact: f64 = q.iter().zip(c).map(|(q, c)| f64::from(*q) * f64::from(*c)).sum();
+            let score = f64::from(found.block[place(m, i, j)]);
+            prop_assert!((score - exact - (j * 13 % 7) as f64).abs() < 1e-4, "{score} {exact}");
+            for k in 0..width {
+                let weight = f64::from(weight(place(m, i, j)));
+                d_q[i * width + k] += weight * f64::from(c[k]);
+                d_c[j * width + k] += weight * f64::from(q[k]);
+            }
+        }
+    }
+    let all = found.d_queries.iter().chain(&found.d_candidates).zip(d_q.iter().chain(&d_c));
+    for (found, expected) in all {
+        prop_assert!((f64::from(*found) - expected).abs() < 1e-3, "{found} {expected}");
+    }
+    Ok(())
+}
+
+/// The same bytes of all three products, whatever the vectors.
+pub(super) fn same_on_every_path<F: Factors>((m, n, width): (usize, usize, usize)) {
     let (queries, candidates) = (matrix(m, width, 1), matrix(n, width, 2));
     let bits = |path| {
-        let found = on(path, || products(&queries, &candidates, width));
+        let found = on(path, || products::<F>(&queries, &candidates, width));
         let scores = (0..m * n).map(|i| found.block[place(m, i / n, i % n)]);
         let all = scores.chain(found.d_queries).chain(found.d_candidates);
         all.map(f32::to_bits).collect::<Vec<_>>()
@@ -152,4 +156,18 @@ fn every_path_gives_the_same_bytes() {
     for path in paths() {
         assert_eq!(bits(path), bits(pulp::Arch::Scalar), "{path:?}");
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn ragged_blocks_match_plain_loops(m in 1..20_usize, n in 1..220_usize, width in 1..80_usize) {
+        let rows = (rounded(matrix(m, width, 1)), rounded(matrix(n, width, 2)));
+        check::<Bf16>(&rows.0, &rows.1, width)?;
+    }
+}
+
+#[test]
+fn every_path_gives_the_same_bytes() {
+    same_on_every_path::<Bf16>((13, 131, 45));
 }

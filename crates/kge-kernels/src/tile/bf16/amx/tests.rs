@@ -4,14 +4,14 @@
 use proptest::prelude::*;
 
 use super::{
-    super::pair::{pair, round, widen},
+    super::{
+        pair::{pair, round, widen},
+        tests::{check, rounded, same_on_every_path},
+    },
     plain::Plain,
     *,
 };
-use crate::{
-    simd::{on, paths},
-    similarity::plain::matrix,
-};
+use crate::similarity::plain::matrix;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 proptest! {
@@ -40,87 +40,18 @@ proptest! {
     }
 }
 
-struct Found {
-    block: Vec<f32>,
-    d_queries: Vec<f32>,
-    d_candidates: Vec<f32>,
-}
-
-fn weight(place: usize) -> f32 {
-    (place * 31 % 17) as f32 / 8.0 - 1.0
-}
-
-fn products<S: Split>(queries: &[f32], candidates: &[f32], width: usize) -> Found {
-    let (m, n) = (queries.len() / width, candidates.len() / width);
-    let biases: Vec<f32> = (0..n).map(|j| (j * 13 % 7) as f32).collect();
-    let (mut left, mut across, mut down) = <(Left, Candidates, Right)>::default();
-    let mut weights = Weights::default();
-    Tiled::<S>::pack_queries(&mut left, queries, width, Similarity::Dot);
-    Tiled::<S>::pack_candidates(&mut across, candidates, width, &biases);
-    let mut block = vec![f32::NAN; block_len(m, n)];
-    Tiled::<S>::scores(Similarity::Dot, &left, &across, &mut block);
-    // Beyond the last row and column there is anything at all.
-    let mut weighted = vec![f32::NAN; block.len()];
-    (0..m * n).for_each(|i| weighted[place(m, i / n, i % n)] = weight(place(m, i / n, i % n)));
-    Tiled::<S>::pulling(Similarity::Dot, &mut weighted, (m, n), (&left, &across), &mut weights);
-    let (mut d_queries, mut d_candidates) = (vec![0.5; queries.len()], vec![0.5; candidates.len()]);
-    let weights = (&weighted[..], &weights);
-    Tiled::<S>::pack_others(&mut down, candidates, width, Similarity::Dot);
-    Tiled::<S>::pull_queries(Similarity::Dot, weights, queries, &down, &mut d_queries);
-    Tiled::<S>::pack_others(&mut down, queries, width, Similarity::Dot);
-    Tiled::<S>::pull_candidates(Similarity::Dot, weights, candidates, &down, &mut d_candidates);
-    Found { block, d_queries, d_candidates }
-}
-
-fn check<S: Split>(queries: &[f32], candidates: &[f32], width: usize) -> Result<(), TestCaseError> {
-    let (m, n) = (queries.len() / width, candidates.len() / width);
-    let found = products::<S>(queries, candidates, width);
-    let (mut d_q, mut d_c) = (vec![0.5; queries.len()], vec![0.5; candidates.len()]);
-    for i in 0..m {
-        for j in 0..n {
-            let (q, c) = (&queries[i * width..][..width], &candidates[j * width..][..width]);
-            let exact: f64 = q.iter().zip(c).map(|(q, c)| f64::from(*q) * f64::from(*c)).sum();
-            let score = f64::from(found.block[place(m, i, j)]);
-            prop_assert!((score - exact - (j * 13 % 7) as f64).abs() < 2e-4, "{score} {exact}");
-            for k in 0..width {
-                let weight = f64::from(weight(place(m, i, j)));
-                d_q[i * width + k] += weight * f64::from(c[k]);
-                d_c[j * width + k] += weight * f64::from(q[k]);
-            }
-        }
-    }
-    let all = found.d_queries.iter().chain(&found.d_candidates).zip(d_q.iter().chain(&d_c));
-    for (found, expected) in all {
-        prop_assert!((f64::from(*found) - expected).abs() < 2e-3, "{found} {expected}");
-    }
-    Ok(())
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     fn ragged_blocks_match_plain_loops(m in 1..70_usize, n in 1..220_usize, width in 1..80_usize) {
         let (queries, candidates) = (matrix(m, width, 1), matrix(n, width, 2));
-        check::<Thrice>(&queries, &candidates, width)?;
-        let rounded = |rows: Vec<f32>| -> Vec<f32> {
-            rows.into_iter().map(|x| widen(round(x))).collect()
-        };
-        check::<Once>(&rounded(queries), &rounded(candidates), width)?;
+        check::<Tiled<Thrice>>(&queries, &candidates, width)?;
+        check::<Tiled<Once>>(&rounded(queries), &rounded(candidates), width)?;
     }
 }
 
 #[test]
 fn every_path_gives_the_same_bytes() {
-    fn bits<S: Split>(path: pulp::Arch) -> Vec<u32> {
-        let (m, n, width) = (45, 131, 45);
-        let (queries, candidates) = (matrix(m, width, 1), matrix(n, width, 2));
-        let found = on(path, || products::<S>(&queries, &candidates, width));
-        let scores = (0..m * n).map(|i| found.block[place(m, i / n, i % n)]);
-        let all = scores.chain(found.d_queries).chain(found.d_candidates);
-        all.map(f32::to_bits).collect()
-    }
-    for path in paths() {
-        assert_eq!(bits::<Once>(path), bits::<Once>(pulp::Arch::Scalar), "{path:?}");
-        assert_eq!(bits::<Thrice>(path), bits::<Thrice>(pulp::Arch::Scalar), "{path:?}");
-    }
+    same_on_every_path::<Tiled<Once>>((45, 131, 45));
+    same_on_every_path::<Tiled<Thrice>>((45, 131, 45));
 }
