@@ -25,7 +25,7 @@ impl Precision {
         match self {
             Self::F32 => true,
             Self::Bf16 => tile::bf16_is_native(),
-            Self::Bf16Amx | Self::Bf16x3 => tile::tiles_are_native(),
+            Self::Bf16Amx | Self::Bf16x3 => tile::amx::is_native(),
         }
     }
 }

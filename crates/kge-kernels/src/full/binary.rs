@@ -2,18 +2,12 @@
 
 use super::{
     Gradients, Problem,
-    step::{Block, Step, Weights, label_score},
+    blocks::{Block, Blocks, Hits},
+    step::{Packs, Step, Weights, label_score},
 };
-use crate::{
-    Pool, Similarity,
-    math::{exp_negative, ln},
-    pool::SharedMut,
-    row::{LANES, tree},
-    simd::vectorise,
-    tile::{Factors, PANEL, panel_len},
-};
+use crate::{Pool, Similarity, math::exp_negative, pool::SharedMut};
 
-impl<F: Factors> Step<F> {
+impl<B: Blocks> Step<B> {
     pub(super) fn binary(
         &mut self,
         pool: &Pool,
@@ -28,15 +22,13 @@ impl<F: Factors> Step<F> {
         tile_losses.resize(tiles * m, 0.0);
         let shared = SharedMut::new(&mut tile_losses);
         let spread = smoothing / cut.candidates as f32;
-        let derive_block = |block: Block<'_, F>| {
-            let (first, count) = block.rows;
-            F::scores(similarity, block.queries, block.scored, block.weights);
+        let weigh = |tile: usize, block: &Block<'_, B>, packs: &mut Packs<B>, hits: Hits<'_>| {
             // SAFETY: each tile has an element for each query.
-            let losses = unsafe { shared.slice(block.tile * m + first, count) };
-            weigh(block.weights, block.candidates, spread, weight, losses);
+            let losses = unsafe { shared.slice(tile * m + hits.first, block.shape().0) };
+            B::derive(&mut packs.packs, block, (weight, spread), losses, hits);
         };
         let hit_weight = |_| -weight * (1.0 - smoothing);
-        let how = Weights { weigh: &derive_block, scores: true, hit_weight: &hit_weight };
+        let how = Weights { weigh: &weigh, scores: true, hit_weight: &hit_weight };
         self.pull(pool, similarity, (problem, cut), how, gradients);
         let mut loss = 0.0;
         for query in 0..m {
@@ -51,47 +43,14 @@ impl<F: Factors> Step<F> {
     }
 }
 
-/// Replaces scores by `weight (sigmoid(s) - spread)`; writes each query's
-/// `sum_j softplus(s_j) - spread s_j`.
-fn weigh(block: &mut [f32], candidates: usize, spread: f32, weight: f32, losses: &mut [f64]) {
-    losses.fill(0.0);
-    vectorise(
-        #[inline(always)]
-        || {
-            for (panel, rows) in block.chunks_exact_mut(panel_len(losses.len())).enumerate() {
-                let length = PANEL.min(candidates - panel * PANEL);
-                for (row, loss) in rows.chunks_exact_mut(PANEL).zip(&mut *losses) {
-                    *loss += derive_row(&mut row[..length], spread, weight);
-                }
-            }
-        },
-    );
-}
+/// Scores whose products of [`derive`] one logarithm takes: each is at most 2.
+pub(super) const FACTORS: usize = 96;
 
-/// `softplus(s) = max(s, 0) + ln(1 + exp(-|s|))`; the logarithms of a panel are one logarithm of a
-/// product, which stays below 2^96.
+/// Replaces a score by `weight (sigmoid(s) - spread)`. `softplus(s) - spread s` is
+/// `max(s, 0) + ln(1 + exp(-|s|)) - spread s`; what is in the logarithm goes into the product, the
+/// rest into the sum.
 #[inline(always)]
-fn derive_row(row: &mut [f32], spread: f32, weight: f32) -> f64 {
-    let (mut products, mut sums) = ([1.0_f32; LANES], [0.0_f32; LANES]);
-    let mut chunks = row.chunks_exact_mut(LANES);
-    for chunk in &mut chunks {
-        for i in 0..LANES {
-            derive(&mut chunk[i], &mut products[i], &mut sums[i], spread, weight);
-        }
-    }
-    let rest = chunks.into_remainder().iter_mut().zip(&mut products).zip(&mut sums);
-    for ((s, product), sum) in rest {
-        derive(s, product, sum, spread, weight);
-    }
-    let mut product = 1.0;
-    for lane in products {
-        product *= f64::from(lane);
-    }
-    f64::from(tree(sums)) + ln(product)
-}
-
-#[inline(always)]
-fn derive(s: &mut f32, product: &mut f32, sum: &mut f32, spread: f32, weight: f32) {
+pub(super) fn derive(s: &mut f32, product: &mut f32, sum: &mut f32, spread: f32, weight: f32) {
     let small = exp_negative(-s.abs());
     let one = 1.0 + small;
     let positive = if *s > 0.0 { *s } else { 0.0 };

@@ -4,16 +4,24 @@
 //! [`binary`](FullStep::binary) cross-entropy needs one.
 
 mod binary;
+mod blocks;
+mod panels;
 mod softmax;
 mod step;
 #[cfg(test)]
 mod tests;
+mod tiled;
 
 use crate::{
     Pool, Precision, Similarity,
-    tile::{Bf16, F32, Once, Thrice, Tiled},
+    tile::{
+        Bf16, F32,
+        amx::{Once, Thrice},
+    },
 };
+use panels::Panels;
 use step::Step;
+use tiled::Tiled;
 
 /// One step's problem: rows are `[rows, width]`, row-major.
 #[derive(Clone, Copy, Debug)]
@@ -85,8 +93,8 @@ macro_rules! each {
 
 #[derive(Debug)]
 enum ByPrecision {
-    F32(Step<F32>),
-    Bf16(Step<Bf16>),
+    F32(Step<Panels<F32>>),
+    Bf16(Step<Panels<Bf16>>),
     Bf16Amx(Step<Tiled<Once>>),
     Bf16x3(Step<Tiled<Thrice>>),
 }

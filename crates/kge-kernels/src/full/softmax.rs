@@ -6,25 +6,22 @@
 
 use std::sync::PoisonError;
 
-use pulp::{Simd, WithSimd};
-
 use super::{
     Gradients, Problem,
-    step::{Block, Cut, Packs, Step, Weights, label_score, tile_biases},
+    blocks::{Block, Blocks, Hits, Totals},
+    step::{Cut, Packs, Step, Weights, label_score, tile_biases},
 };
 use crate::{
     Pool, Similarity,
-    math::{exp, exp_negative, ln},
+    math::{exp, ln},
     pool::SharedMut,
-    row::{LANES, tree},
-    simd::{arch, vectorise},
-    tile::{self, Factors, PANEL, ROWS, panel_len},
+    tile::ROWS,
 };
 
 /// Exponentials kept from the first pass to the second.
 pub(super) const KEPT_BYTES: usize = 256 << 20;
 
-impl<F: Factors> Step<F> {
+impl<B: Blocks> Step<B> {
     pub(super) fn softmax(
         &mut self,
         kept_bytes: usize,
@@ -35,26 +32,29 @@ impl<F: Factors> Step<F> {
     ) -> f64 {
         let Some(cut) = self.begin(pool, similarity, problem, &mut gradients) else { return 0.0 };
         let Problem { labels, smoothing, weight, .. } = *problem;
-        let keep = cut.elements() * size_of::<F::Kept>() <= kept_bytes;
+        let keep = cut.elements::<B>() * size_of::<B::Kept>() <= kept_bytes;
         self.exponentials(pool, similarity, (problem, cut), keep);
         self.normalise(pool, similarity, problem, cut);
 
         let (scales, all_kept) = (std::mem::take(&mut self.maxima), std::mem::take(&mut self.kept));
         let spread = smoothing * weight / cut.candidates as f32;
-        let weigh = |block: Block<'_, F>| {
-            let ((first, count), length) = (block.rows, block.weights.len());
+        let weigh = |tile: usize, block: &Block<'_, B>, packs: &mut Packs<B>, hits: Hits<'_>| {
+            let (count, length) = block.shape();
+            let Packs { packs, kept: own, totals } = packs;
+            let elements = B::kept_len(count, length);
             let kept = if keep {
-                &all_kept[cut.place(block.tile, first)..][..length]
+                &all_kept[cut.place::<B>(tile, hits.first)..][..elements]
             } else {
                 // The first pass's exponentials, bit for bit.
-                F::scores(similarity, block.queries, block.scored, block.weights);
-                block.kept.resize(length, F::Kept::default());
-                let shape = (count, block.candidates);
-                exponentiate::<F>(block.weights, block.kept, shape, |_, _, _| ());
-                &block.kept[..]
+                own.resize(elements, B::Kept::default());
+                totals.resize(2 * count, 0.0);
+                let (maxima, sums) = totals.split_at_mut(count);
+                let totals = Totals { maxima, sums, score_sums: &mut [] };
+                B::exponentiate(packs, block, own, totals);
+                &own[..]
             };
-            let scales = &scales[block.tile * cut.queries + first..][..count];
-            scale::<F>(kept, scales, spread, block.weights);
+            let scales = &scales[tile * cut.queries + hits.first..][..count];
+            B::scale(packs, block, kept, (scales, spread), hits);
         };
         let hit_weight = |query| -weight * (1.0 - smoothing) / labels.of(query).len() as f32;
         let how = Weights { weigh: &weigh, scores: !keep, hit_weight: &hit_weight };
@@ -71,11 +71,11 @@ impl<F: Factors> Step<F> {
         (problem, cut): (&Problem<'_>, Cut),
         keep: bool,
     ) {
-        let (m, width) = (cut.queries, cut.width);
+        let (m, width, smooth) = (cut.queries, cut.width, problem.smoothing > 0.0);
         for sums in [&mut self.maxima, &mut self.sums, &mut self.score_sums] {
             sums.resize(cut.tiles() * m, 0.0);
         }
-        self.kept.resize(if keep { cut.elements() } else { 0 }, F::Kept::default());
+        self.kept.resize(if keep { cut.elements::<B>() } else { 0 }, B::Kept::default());
         let (packed, threads) = (&self.queries, &self.threads);
         let all_kept = SharedMut::new(&mut self.kept);
         let (maxima, sums) = (SharedMut::new(&mut self.maxima), SharedMut::new(&mut self.sums));
@@ -83,32 +83,29 @@ impl<F: Factors> Step<F> {
         pool.run(cut.tiles(), &|tile, thread| {
             let (start, length) = cut.tile(tile);
             let mut packs = threads[thread].lock().unwrap_or_else(PoisonError::into_inner);
-            let Packs { scored, block, kept: own, .. } = &mut *packs;
-            let biases = tile_biases(problem.biases, start, length);
+            let Packs { packs, kept: own, .. } = &mut *packs;
             let rows = &problem.candidates[start * width..][..length * width];
-            F::pack_candidates(scored, rows, width, biases);
+            B::pack_scored(packs, rows, width, tile_biases(problem.biases, start, length));
             // SAFETY: each tile has its own m elements of all three.
             let [maxima, sums, score_sums] =
                 [&maxima, &sums, &score_sums].map(|all| unsafe { all.slice(tile * m, m) });
-            for ((first, count), packed) in cut.rows().zip(packed) {
-                let elements = tile::block_len(count, length);
-                block.resize(elements, 0.0);
-                F::scores(similarity, &packed.scored, scored, block);
-                if problem.smoothing > 0.0 {
-                    for (query, sum) in score_sums[first..][..count].iter_mut().enumerate() {
-                        *sum = tile::row(block, count, length, query).flatten().sum();
-                    }
-                }
+            for ((first, count), packed) in cut.rows::<B>().zip(packed) {
+                let elements = B::kept_len(count, length);
                 let kept = if keep {
                     // SAFETY: each block has its own place.
-                    unsafe { all_kept.slice(cut.place(tile, first), elements) }
+                    unsafe { all_kept.slice(cut.place::<B>(tile, first), elements) }
                 } else {
-                    own.resize(elements, F::Kept::default());
+                    own.resize(elements, B::Kept::default());
                     &mut own[..]
                 };
-                exponentiate::<F>(block, kept, (count, length), |query, maximum, sum| {
-                    (maxima[first + query], sums[first + query]) = (maximum, sum);
-                });
+                let queries = &problem.queries[first * width..][..count * width];
+                let block = Block { similarity, width, queries, packed, candidates: rows };
+                let totals = Totals {
+                    maxima: &mut maxima[first..][..count],
+                    sums: &mut sums[first..][..count],
+                    score_sums: &mut score_sums[first..][..if smooth { count } else { 0 }],
+                };
+                B::exponentiate(packs, &block, kept, totals);
             }
         });
     }
@@ -142,90 +139,4 @@ impl<F: Factors> Step<F> {
             }
         });
     }
-}
-
-/// Keeps each query's `exp(score - maximum)`; tells query, maximum and sum.
-fn exponentiate<F: Factors>(
-    scores: &[f32],
-    kept: &mut [F::Kept],
-    (queries, candidates): (usize, usize),
-    tell: impl FnMut(usize, f32, f32),
-) {
-    arch().dispatch(Exponentiate::<F, _> { scores, kept, queries, candidates, tell });
-}
-
-struct Exponentiate<'a, F: Factors, T> {
-    scores: &'a [f32],
-    kept: &'a mut [F::Kept],
-    queries: usize,
-    candidates: usize,
-    tell: T,
-}
-
-impl<F: Factors, T: FnMut(usize, f32, f32)> WithSimd for Exponentiate<'_, F, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { scores, kept, queries, candidates, mut tell } = self;
-        let panels = scores.len() / panel_len(queries);
-        for query in 0..queries {
-            let row = |panel: usize| {
-                let length = PANEL.min(candidates - panel * PANEL);
-                (panel * panel_len(queries) + query * PANEL, length)
-            };
-            let mut highest = simd.splat_f32s(f32::NEG_INFINITY);
-            let mut maximum = f32::NEG_INFINITY;
-            for panel in 0..panels {
-                let (start, length) = row(panel);
-                let (vectors, rest) = S::as_simd_f32s(&scores[start..][..length]);
-                for &scores in vectors {
-                    highest = simd.max_f32s(highest, scores);
-                }
-                for &score in rest {
-                    maximum = maximum.max(score);
-                }
-            }
-            let maximum = maximum.max(simd.reduce_max_f32s(highest));
-            let mut lanes = [0.0; LANES];
-            for panel in 0..panels {
-                let (start, length) = row(panel);
-                let (scores, rest) = scores[start..][..length].as_chunks::<LANES>();
-                let (kept, kept_rest) = kept[start..][..length].as_chunks_mut::<LANES>();
-                for (kept, scores) in kept.iter_mut().zip(scores) {
-                    for i in 0..LANES {
-                        let exponential = exp_negative(scores[i] - maximum);
-                        lanes[i] += exponential;
-                        kept[i] = F::keep(exponential);
-                    }
-                }
-                for ((kept, &score), lane) in kept_rest.iter_mut().zip(rest).zip(&mut lanes) {
-                    let exponential = exp_negative(score - maximum);
-                    *lane += exponential;
-                    *kept = F::keep(exponential);
-                }
-            }
-            tell(query, maximum, tree(lanes));
-        }
-    }
-}
-
-/// Writes each query's exponentials times its scale, less `spread`.
-fn scale<F: Factors>(kept: &[F::Kept], scales: &[f32], spread: f32, weights: &mut [f32]) {
-    let panel_len = panel_len(scales.len());
-    vectorise(
-        #[inline(always)]
-        || {
-            for (kept, weights) in
-                kept.chunks_exact(panel_len).zip(weights.chunks_exact_mut(panel_len))
-            {
-                let rows = kept.chunks_exact(PANEL).zip(weights.chunks_exact_mut(PANEL));
-                for ((kept, weights), &scale) in rows.zip(scales) {
-                    for (weight, &kept) in weights.iter_mut().zip(kept) {
-                        *weight = F::recall(kept).mul_add(scale, -spread);
-                    }
-                }
-            }
-        },
-    );
 }

@@ -7,21 +7,26 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::{Gradients, Labels, Problem};
+use super::{
+    Gradients, Labels, Problem,
+    blocks::{Block, Blocks, Hit, Hits, Sum},
+};
 use crate::{
     Pool, Similarity,
     pool::SharedMut,
-    tile::{self, Factors, ROWS, TILE},
+    tile::{self, TILE},
 };
 
-/// Groups of tiles that share one sum of query gradients.
+/// Groups of tiles that share one sum of query gradients, at most; and tiles of a group, at least
+/// but for the last tiles.
 const GROUPS: usize = 16;
+const TILES: usize = 4;
 
 /// The buffers of a step, kept from step to step.
 #[derive(Debug, Default)]
-pub(super) struct Step<F: Factors> {
+pub(super) struct Step<B: Blocks> {
     /// Exponentials of each tile, where they are kept.
-    pub(super) kept: Vec<F::Kept>,
+    pub(super) kept: Vec<B::Kept>,
     /// `[tiles, queries]`: each tile's maximum, later each tile's scale.
     pub(super) maxima: Vec<f32>,
     /// `[tiles, queries]`: sums over a tile.
@@ -32,39 +37,22 @@ pub(super) struct Step<F: Factors> {
     pub(super) tile_losses: Vec<f64>,
     /// `[queries]`.
     pub(super) losses: Vec<f64>,
-    /// `[groups, queries, width]`.
+    /// A sum of query gradients a group.
     partial: Vec<f32>,
-    /// The queries, [`Factors::ROWS`] an element.
-    pub(super) queries: Vec<PackedQueries<F>>,
+    /// The queries, [`Blocks::ROWS`] an element.
+    pub(super) queries: Vec<B::Queries>,
     /// By tile, then by query.
     hits: Vec<Hit>,
-    pub(super) threads: Vec<Mutex<Packs<F>>>,
-}
-
-/// A block's queries, as scores and as pulls take them.
-#[derive(Debug, Default)]
-pub(super) struct PackedQueries<F: Factors> {
-    pub(super) scored: F::Queries,
-    pulling: F::Others,
+    pub(super) threads: Vec<Mutex<Packs<B>>>,
 }
 
 /// One thread's tile and block.
 #[derive(Debug, Default)]
-pub(super) struct Packs<F: Factors> {
-    pub(super) scored: F::Candidates,
-    pulling: F::Others,
-    pub(super) block: Vec<f32>,
-    /// The block's exponentials, where not all are kept.
-    pub(super) kept: Vec<F::Kept>,
-    scratch: F::Scratch,
-}
-
-/// A label of a query in a tile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Hit {
-    tile: u32,
-    query: u32,
-    column: u32,
+pub(super) struct Packs<B: Blocks> {
+    pub(super) packs: B::Packs,
+    /// The block's exponentials and totals, where not all are kept.
+    pub(super) kept: Vec<B::Kept>,
+    pub(super) totals: Vec<f32>,
 }
 
 /// How candidates are cut into tiles and queries into blocks.
@@ -73,12 +61,10 @@ pub(super) struct Cut {
     pub(super) queries: usize,
     pub(super) candidates: usize,
     pub(super) width: usize,
-    /// Queries of a block.
-    block: usize,
 }
 
 impl Cut {
-    fn of<F: Factors>(problem: &Problem<'_>, gradients: &Gradients<'_>) -> Self {
+    fn of(problem: &Problem<'_>, gradients: &Gradients<'_>) -> Self {
         let Problem { queries, candidates, width, biases, labels, .. } = *problem;
         let (m, n) = (labels.queries(), candidates.len() / width);
         assert_eq!(queries.len(), m * width, "queries are [{m}, {width}]");
@@ -91,8 +77,9 @@ impl Cut {
         ] {
             assert_eq!(rows.len(), d_rows.len(), "a gradient has its rows' shape");
         }
+        assert!(m == 0 || n > 0, "candidates for {m} queries");
         assert!(labels.ids.iter().all(|&id| (id as usize) < n), "a label is one of {n} candidates");
-        Self { queries: m, candidates: n, width, block: F::ROWS }
+        Self { queries: m, candidates: n, width }
     }
 
     pub(super) fn tiles(&self) -> usize {
@@ -105,49 +92,38 @@ impl Cut {
     }
 
     /// The blocks of queries: first query, number of queries.
-    pub(super) fn rows(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let Self { queries, block, .. } = *self;
-        (0..queries).step_by(block).map(move |first| (first, block.min(queries - first)))
+    pub(super) fn rows<B: Blocks>(&self) -> impl Iterator<Item = (usize, usize)> + use<B> {
+        let queries = self.queries;
+        (0..queries).step_by(B::ROWS).map(move |first| (first, B::ROWS.min(queries - first)))
     }
 
-    /// Elements of all blocks.
-    pub(super) fn elements(&self) -> usize {
-        tile::block_len(self.queries, self.candidates)
+    /// Exponentials of all blocks.
+    pub(super) fn elements<B: Blocks>(&self) -> usize {
+        let last = self.tiles() - 1;
+        B::kept_len(self.queries, TILE) * last + B::kept_len(self.queries, self.tile(last).1)
     }
 
-    /// Where the block of a tile that starts with a query lies among all blocks.
-    pub(super) fn place(&self, tile: usize, first: usize) -> usize {
+    /// Where those of a tile's block that starts with a query lie among all.
+    pub(super) fn place<B: Blocks>(&self, tile: usize, first: usize) -> usize {
         // Only a tile's last block of queries, and only the last tile, is filled up.
-        tile::block_len(self.queries, tile * TILE) + tile::block_len(first, self.tile(tile).1)
+        B::kept_len(self.queries, TILE) * tile + B::kept_len(first, self.tile(tile).1)
     }
 }
 
 /// How the weights of a block come about.
 #[derive(Clone, Copy)]
-pub(super) struct Weights<'a, F: Factors> {
-    /// Makes those of a block.
-    pub(super) weigh: &'a (dyn Fn(Block<'_, F>) + Sync),
+pub(super) struct Weights<'a, B: Blocks> {
+    /// Makes those of a tile's block.
+    pub(super) weigh: &'a Weigh<'a, B>,
     /// Whether that takes scores.
     pub(super) scores: bool,
     /// What a query's labels get on top.
     pub(super) hit_weight: &'a (dyn Fn(usize) -> f32 + Sync),
 }
 
-/// One block while its weights are made.
-pub(super) struct Block<'a, F: Factors> {
-    pub(super) tile: usize,
-    /// The number of candidates.
-    pub(super) candidates: usize,
-    /// The first query and the number of queries.
-    pub(super) rows: (usize, usize),
-    pub(super) queries: &'a F::Queries,
-    /// The tile's candidates, if scores are taken.
-    pub(super) scored: &'a F::Candidates,
-    pub(super) weights: &'a mut [f32],
-    pub(super) kept: &'a mut Vec<F::Kept>,
-}
+type Weigh<'a, B> = dyn Fn(usize, &Block<'_, B>, &mut Packs<B>, Hits<'_>) + Sync + 'a;
 
-impl<F: Factors> Step<F> {
+impl<B: Blocks> Step<B> {
     /// Checks the shapes and packs the queries. Without any, the gradients are 0 and there is
     /// nothing to cut.
     pub(super) fn begin(
@@ -157,7 +133,7 @@ impl<F: Factors> Step<F> {
         problem: &Problem<'_>,
         gradients: &mut Gradients<'_>,
     ) -> Option<Cut> {
-        let cut = Cut::of::<F>(problem, gradients);
+        let cut = Cut::of(problem, gradients);
         if cut.queries == 0 {
             gradients.candidates.fill(0.0);
             gradients.biases.fill(0.0);
@@ -165,12 +141,11 @@ impl<F: Factors> Step<F> {
         }
         self.losses.resize(cut.queries, 0.0);
         self.threads.resize_with(pool.threads(), Mutex::default);
-        self.queries.resize_with(cut.queries.div_ceil(F::ROWS), PackedQueries::default);
+        self.queries.resize_with(cut.queries.div_ceil(B::ROWS), B::Queries::default);
         pool.chunks(&mut self.queries, 1, |block, packed, _| {
-            let rows = &problem.queries[block * F::ROWS * cut.width..];
-            let rows = &rows[..rows.len().min(F::ROWS * cut.width)];
-            F::pack_queries(&mut packed[0].scored, rows, cut.width, similarity);
-            F::pack_others(&mut packed[0].pulling, rows, cut.width, similarity);
+            let rows = &problem.queries[block * B::ROWS * cut.width..];
+            let rows = &rows[..rows.len().min(B::ROWS * cut.width)];
+            B::pack_queries(&mut packed[0], rows, cut.width, similarity);
         });
         Some(cut)
     }
@@ -189,88 +164,75 @@ impl<F: Factors> Step<F> {
     }
 
     /// The pass that makes each block's weights and takes both gradients of it while it is in
-    /// cache. The weight of a query's labels is added at its labels before.
+    /// cache.
     pub(super) fn pull(
         &mut self,
         pool: &Pool,
         similarity: Similarity,
         (problem, cut): (&Problem<'_>, Cut),
-        how: Weights<'_, F>,
+        how: Weights<'_, B>,
         gradients: Gradients<'_>,
     ) {
         let Problem { queries, candidates, width, biases, labels, .. } = *problem;
-        let m = cut.queries;
         self.sort_labels(labels);
-        let groups = GROUPS.min(cut.tiles());
-        self.partial.resize(groups * m * width, 0.0);
+        let groups = GROUPS.min(cut.tiles().div_ceil(TILES));
+        let sum_len = B::sum_len(cut.queries, width);
+        self.partial.resize(groups * sum_len, 0.0);
         let (packed, hits, threads) = (&self.queries, &self.hits, &self.threads);
         let partial = SharedMut::new(&mut self.partial);
         let d_all = SharedMut::new(gradients.candidates);
         let d_biases = SharedMut::new(gradients.biases);
         pool.run(groups, &|group, thread| {
             // SAFETY: each group has its own sum.
-            let d_queries = unsafe { partial.slice(group * m * width, m * width) };
-            d_queries.fill(0.0);
+            let d_queries = unsafe { partial.slice(group * sum_len, sum_len) };
             let mut packs = threads[thread].lock().unwrap_or_else(PoisonError::into_inner);
-            let Packs { scored, pulling, block, kept, scratch } = &mut *packs;
-            for tile in group * cut.tiles() / groups..(group + 1) * cut.tiles() / groups {
+            let tiles = group * cut.tiles() / groups..(group + 1) * cut.tiles() / groups;
+            for tile in tiles.clone() {
                 let (start, length) = cut.tile(tile);
                 let rows = &candidates[start * width..][..length * width];
                 if how.scores || tile::pulls_by_distance(similarity) {
-                    F::pack_candidates(scored, rows, width, tile_biases(biases, start, length));
+                    let biases = tile_biases(biases, start, length);
+                    B::pack_scored(&mut packs.packs, rows, width, biases);
                 }
-                F::pack_others(pulling, rows, width, similarity);
+                B::pack_pulling(&mut packs.packs, rows, width, similarity);
                 // SAFETY: each tile's rows are its own.
                 let d_tile = unsafe { d_all.slice(start * width, length * width) };
-                d_tile.fill(0.0);
                 let d_tile_biases = match biases.is_empty() {
                     true => &mut [],
                     // SAFETY: as above.
                     false => unsafe { d_biases.slice(start, length) },
                 };
                 d_tile_biases.fill(0.0);
-                let mut hits = &hits[hits.partition_point(|hit| (hit.tile as usize) < tile)..];
-                for ((first, count), packed) in cut.rows().zip(packed) {
-                    block.resize(tile::block_len(count, length), 0.0);
-                    (how.weigh)(Block {
-                        tile,
-                        candidates: length,
-                        rows: (first, count),
-                        queries: &packed.scored,
-                        scored,
-                        weights: block,
-                        kept,
-                    });
-                    while let Some((hit, later)) = hits.split_first()
-                        && hit.tile as usize == tile
-                        && (hit.query as usize) < first + count
-                    {
-                        let query = hit.query as usize;
-                        block[tile::place(count, query - first, hit.column as usize)] +=
-                            (how.hit_weight)(query);
-                        hits = later;
-                    }
-                    if !biases.is_empty() {
-                        tile::add_sums(block, count, d_tile_biases);
-                    }
-                    let packs = (&packed.scored, &*scored);
-                    F::pulling(similarity, block, (count, length), packs, scratch);
-                    let span = first * width..(first + count) * width;
-                    let (queries, d_queries) = (&queries[span.clone()], &mut d_queries[span]);
-                    let weights = (&block[..], &*scratch);
-                    F::pull_queries(similarity, weights, queries, pulling, d_queries);
-                    F::pull_candidates(similarity, weights, rows, &packed.pulling, d_tile);
+                let of_tile = |hit: &Hit| (hit.tile as usize).cmp(&tile);
+                let mut hits = &hits[hits.partition_point(|hit| of_tile(hit).is_lt())..];
+                hits = &hits[..hits.partition_point(|hit| of_tile(hit).is_le())];
+                for ((first, count), packed) in cut.rows::<B>().zip(packed) {
+                    let own = hits.partition_point(|hit| (hit.query as usize) < first + count);
+                    let (own, later) = hits.split_at(own);
+                    hits = later;
+                    let queries = &queries[first * width..][..count * width];
+                    let block = Block { similarity, width, queries, packed, candidates: rows };
+                    let weight = how.hit_weight;
+                    let hits = Hits { hits: own, weight, first, d_biases: d_tile_biases };
+                    (how.weigh)(tile, &block, &mut packs, hits);
+                    let d_queries = &mut d_queries[B::sum_len(first, width)..];
+                    let d_queries = &mut d_queries[..B::sum_len(count, width)];
+                    B::pull(
+                        &mut packs.packs,
+                        &block,
+                        Sum { floats: d_queries, begins: tile == tiles.start },
+                        Sum { floats: d_tile, begins: first == 0 },
+                    );
                 }
             }
         });
 
         let partial = &self.partial;
-        pool.chunks(gradients.queries, ROWS * width, |index, chunk, _| {
-            let sums = |group: usize| &partial[group * m * width + index * ROWS * width..];
-            chunk.copy_from_slice(&sums(0)[..chunk.len()]);
-            for group in 1..groups {
-                crate::row::add(chunk, &sums(group)[..chunk.len()]);
-            }
+        pool.chunks(gradients.queries, B::ROWS * width, |index, chunk, _| {
+            let length = B::sum_len(chunk.len() / width, width);
+            let at = B::sum_len(index * B::ROWS, width);
+            let sums = partial.chunks_exact(sum_len).map(|sum| &sum[at..][..length]);
+            B::total(sums, width, chunk);
         });
     }
 }

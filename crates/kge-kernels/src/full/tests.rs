@@ -4,8 +4,7 @@ use std::num::NonZeroUsize;
 
 use proptest::prelude::*;
 
-use super::{softmax::KEPT_BYTES, *};
-use crate::tile::Factors;
+use super::{blocks::Blocks, softmax::KEPT_BYTES, *};
 
 fn matrix(rows: usize, width: usize, salt: usize) -> Vec<f32> {
     (0..rows * width).map(|i| ((i * 7919 + salt * 104_729) % 1013) as f32 / 506.5 - 1.0).collect()
@@ -25,7 +24,7 @@ struct Outcome {
     d_biases: Vec<f32>,
 }
 
-fn step<F: Factors>(
+fn step<B: Blocks>(
     problem: &Problem<'_>,
     kind: Kind,
     similarity: Similarity,
@@ -37,7 +36,7 @@ fn step<F: Factors>(
     let mut d_biases = vec![f32::NAN; problem.biases.len()];
     let gradients =
         Gradients { queries: &mut d_queries, candidates: &mut d_candidates, biases: &mut d_biases };
-    let mut step = Step::<F>::default();
+    let mut step = Step::<B>::default();
     let loss = match kind {
         Kind::Softmax { kept } => step.softmax(kept, &pool, similarity, problem, gradients),
         Kind::Binary => step.binary(&pool, similarity, problem, gradients),
@@ -120,7 +119,7 @@ proptest! {
         };
         let kind = if binary { Kind::Binary } else { Kind::Softmax { kept: KEPT_BYTES } };
         let (loss, expected) = reference(&problem, kind);
-        let found = step::<F32>(&problem, kind, Similarity::Dot, 2);
+        let found = step::<Panels<F32>>(&problem, kind, Similarity::Dot, 2);
         prop_assert!((found.loss - loss).abs() < 1e-5 * (1.0 + loss.abs()), "{} {loss}", found.loss);
         let found = [found.d_queries, found.d_candidates, found.d_biases];
         for (f, e) in found.iter().flatten().zip(expected.iter().flatten()) {
@@ -132,12 +131,12 @@ proptest! {
 /// Factors carry eight bits: gradients are off by a share of what was summed.
 #[test]
 fn bf16_is_as_near_as_its_factors() {
-    as_near::<Bf16>(6e-3);
+    as_near::<Panels<Bf16>>(6e-3);
     as_near::<Tiled<Once>>(6e-3);
     as_near::<Tiled<Thrice>>(3e-5);
 }
 
-fn as_near<F: Factors>(bound: f64) {
+fn as_near<B: Blocks>(bound: f64) {
     let (m, n, width) = (33, 1100, 37);
     let (queries, candidates) = (matrix(m, width, 1), matrix(n, width, 2));
     let (starts, ids) = lists(m, n);
@@ -152,7 +151,7 @@ fn as_near<F: Factors>(bound: f64) {
     };
     for kind in [Kind::Softmax { kept: KEPT_BYTES }, Kind::Binary] {
         let (loss, expected) = reference(&problem, kind);
-        let found = step::<F>(&problem, kind, Similarity::Dot, 2);
+        let found = step::<B>(&problem, kind, Similarity::Dot, 2);
         let error = (found.loss - loss).abs() / loss.abs();
         assert!(error < bound / 3.0, "{kind:?}: {} {loss}", found.loss);
         for (found, expected) in
@@ -168,14 +167,14 @@ fn as_near<F: Factors>(bound: f64) {
 #[test]
 fn threads_and_memory_do_not_change_a_byte() {
     for similarity in [Similarity::Dot, Similarity::L1, Similarity::L2, Similarity::Modulus] {
-        same_bytes::<F32>(similarity);
+        same_bytes::<Panels<F32>>(similarity);
     }
-    same_bytes::<Bf16>(Similarity::Dot);
+    same_bytes::<Panels<Bf16>>(Similarity::Dot);
     same_bytes::<Tiled<Once>>(Similarity::Dot);
     same_bytes::<Tiled<Thrice>>(Similarity::Dot);
 }
 
-fn same_bytes<F: Factors>(similarity: Similarity) {
+fn same_bytes<B: Blocks>(similarity: Similarity) {
     let (m, n, width) = (137, 1531, 24);
     let (queries, candidates) = (matrix(m, width, 1), matrix(n, width, 2));
     let (starts, ids) = lists(m, n);
@@ -188,12 +187,12 @@ fn same_bytes<F: Factors>(similarity: Similarity) {
         smoothing: 0.1,
         weight: 1.0 / 137.0,
     };
-    let one = step::<F>(&problem, Kind::Softmax { kept: KEPT_BYTES }, similarity, 1);
+    let one = step::<B>(&problem, Kind::Softmax { kept: KEPT_BYTES }, similarity, 1);
     for (threads, kept) in [(2, KEPT_BYTES), (3, KEPT_BYTES), (1, 0), (3, 0)] {
-        assert_eq!(one, step::<F>(&problem, Kind::Softmax { kept }, similarity, threads));
+        assert_eq!(one, step::<B>(&problem, Kind::Softmax { kept }, similarity, threads));
     }
-    let one = step::<F>(&problem, Kind::Binary, similarity, 1);
+    let one = step::<B>(&problem, Kind::Binary, similarity, 1);
     for threads in [2, 3] {
-        assert_eq!(one, step::<F>(&problem, Kind::Binary, similarity, threads));
+        assert_eq!(one, step::<B>(&problem, Kind::Binary, similarity, threads));
     }
 }

@@ -10,9 +10,6 @@ use crate::Similarity;
 
 /// The packs and products of one precision. Shapes as for the functions of [`tile`](super).
 pub(crate) trait Factors: Debug + Default {
-    /// Queries that make a block: a multiple of [`GROUP`](super::GROUP).
-    const ROWS: usize = super::ROWS;
-
     /// An exponential that waits for its normaliser.
     type Kept: Copy + Debug + Default + Send + Sync;
     /// Queries, for scores.

@@ -16,7 +16,7 @@ mod micro;
 mod pack;
 mod terms;
 
-pub(crate) use bf16::{Bf16, Once, Thrice, Tiled, is_native as bf16_is_native, tiles_are_native};
+pub(crate) use bf16::{Bf16, amx, is_native as bf16_is_native};
 pub(crate) use factors::{F32, Factors};
 pub use pack::{Columns, Grouped, Transposed};
 

@@ -76,7 +76,12 @@ impl Terms for Dot {
 
     #[inline(always)]
     fn pull_all<S: Simd, P: Places>(simd: S, all: Pull<'_, Self, P>) {
-        all.walk::<S, 6, 2>(simd);
+        // Thirty-two registers hold twice the sums of sixteen.
+        if S::F32_LANES == 16 {
+            all.walk::<S, 12, 2>(simd);
+        } else {
+            all.walk::<S, 6, 2>(simd);
+        }
     }
 
     #[inline(always)]

@@ -7,7 +7,7 @@
 //! pulls. Where the CPU lacks the instruction, its arithmetic is done by plain operations: slower,
 //! the same bytes.
 
-mod amx;
+pub(crate) mod amx;
 mod micro;
 mod pack;
 mod pair;
@@ -17,7 +17,6 @@ mod tests;
 use super::factors::Factors;
 use crate::Similarity;
 
-pub(crate) use amx::{Once, Thrice, Tiled, is_native as tiles_are_native};
 use pack::{Pairs, Rounded};
 pub(crate) use pair::is_native;
 

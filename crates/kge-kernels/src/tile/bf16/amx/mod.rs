@@ -19,27 +19,18 @@ mod tests;
 #[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
 mod trap;
 
-use std::{fmt::Debug, marker::PhantomData};
+use std::fmt::Debug;
 
-use super::{assert_dot, pair};
-use crate::{
-    Similarity,
-    simd::vectorise,
-    tile::{Factors, block_len, place},
-};
+use super::pair;
+use crate::simd::vectorise;
 pub(crate) use native::is_native;
-use pack::{Left, Part, Right, Weights};
+pub(crate) use pack::{Left, Part, Right};
 
 /// Rows and columns that are multiplied at once: two tiles by two.
-const SIDE: usize = 32;
+pub(crate) const SIDE: usize = 32;
 
 /// The depth of a tile.
 const DEPTH: usize = 32;
-
-/// Sums of [`SIDE`] rows with [`SIDE`] columns.
-#[derive(Clone, Debug)]
-#[repr(align(64))]
-struct Sums([[f32; SIDE]; SIDE]);
 
 /// As rounded to bf16.
 #[derive(Debug, Default)]
@@ -91,174 +82,113 @@ impl Split for Thrice {
     }
 }
 
-/// Factors for tiles; for [`Similarity::Dot`] alone.
-#[derive(Debug, Default)]
-pub(crate) struct Tiled<S>(PhantomData<S>);
-
-/// Candidates beside each other, and their biases.
-#[derive(Debug, Default)]
-pub(crate) struct Candidates {
-    rows: Right,
-    biases: Vec<f32>,
+/// A way to multiply.
+trait Tiles {
+    /// Adds the products of [`SIDE`] rows of `left`, which begin `stride` apart, with `right`,
+    /// whose rows are pairs of the depth, to [`SIDE`] rows of `sums`, which begin `row` apart; or
+    /// writes them, where the sums begin.
+    ///
+    /// # Panics
+    /// If a factor or the sums are too short, or the depth no multiple of [`DEPTH`].
+    fn product(
+        &self,
+        left: (&[u16], usize),
+        right: &[[u32; SIDE]],
+        begins: bool,
+        sums: (&mut [f32], usize),
+    );
 }
 
-impl<S: Split> Factors for Tiled<S> {
-    /// Deep enough that sums are read and written seldom; the block, twice rounded, and a tile of
-    /// 256 floats stay in 2 MiB.
-    const ROWS: usize = 288;
-
-    type Kept = S::Kept;
-    type Queries = Left;
-    type Candidates = Candidates;
-    type Others = Right;
-    type Scratch = Weights;
-
-    #[inline(always)]
-    fn keep(exponential: f32) -> S::Kept {
-        S::keep(exponential)
-    }
-
-    #[inline(always)]
-    fn recall(kept: S::Kept) -> f32 {
-        S::recall(kept)
-    }
-
-    fn pack_queries(to: &mut Left, rows: &[f32], width: usize, similarity: Similarity) {
-        assert_dot(similarity);
-        to.pack(rows, width, S::LEFT);
-    }
-
-    fn pack_candidates(to: &mut Candidates, rows: &[f32], width: usize, biases: &[f32]) {
-        assert!(
-            biases.is_empty() || biases.len() == rows.len() / width,
-            "a bias a candidate, or none"
-        );
-        to.rows.pack_across(rows, width, S::RIGHT);
-        to.biases.clear();
-        to.biases.extend_from_slice(biases);
-        to.biases.resize(to.rows.columns.next_multiple_of(SIDE), 0.0);
-    }
-
-    fn pack_others(to: &mut Right, rows: &[f32], width: usize, similarity: Similarity) {
-        assert_dot(similarity);
-        to.pack_down(rows, width, S::RIGHT);
-    }
-
-    fn scores(similarity: Similarity, queries: &Left, candidates: &Candidates, block: &mut [f32]) {
-        assert_dot(similarity);
-        let (count, Candidates { rows, biases }) = (queries.rows, candidates);
-        assert_eq!(block.len(), block_len(count, rows.columns), "a block of {count} queries");
-        multiply(
-            queries,
-            rows,
-            #[inline(always)]
-            |first, column, sums| {
-                let biases = &biases[column..][..SIDE];
-                for (row, sums) in sums.iter().enumerate().take(count - first) {
-                    let out = &mut block[place(count, first + row, column)..][..SIDE];
-                    for ((out, sum), bias) in out.iter_mut().zip(sums).zip(biases) {
-                        *out = sum + bias;
-                    }
-                }
-            },
-        );
-    }
-
-    fn pulling(
-        _: Similarity,
-        weights: &mut [f32],
-        (queries, candidates): (usize, usize),
-        _: (&Left, &Candidates),
-        scratch: &mut Weights,
-    ) {
-        scratch.round(weights, queries, candidates, S::LEFT);
-    }
-
-    fn pull_queries(
-        _: Similarity,
-        (_, weights): (&[f32], &Weights),
-        queries: &[f32],
-        candidates: &Right,
-        d_queries: &mut [f32],
-    ) {
-        assert_eq!(queries.len(), d_queries.len(), "a gradient has its rows' shape");
-        pull(&weights.by_query, candidates, d_queries);
-    }
-
-    fn pull_candidates(
-        _: Similarity,
-        (_, weights): (&[f32], &Weights),
-        candidates: &[f32],
-        queries: &Right,
-        d_candidates: &mut [f32],
-    ) {
-        assert_eq!(candidates.len(), d_candidates.len(), "a gradient has its rows' shape");
-        pull(&weights.by_candidate, queries, d_candidates);
-    }
+/// Something to multiply, either way.
+trait Multiply {
+    fn by(self, tiles: &impl Tiles);
 }
 
-/// Adds the products of weights with rows that pull to `[weights.rows, others.columns]`.
-fn pull(weights: &Left, others: &Right, pulled: &mut [f32]) {
-    let (count, width) = (weights.rows, others.columns);
-    assert_eq!(pulled.len(), count * width, "a gradient a row of weights");
-    multiply(
-        weights,
-        others,
+fn run(work: impl Multiply) {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    if let Some(amx) = native::get() {
+        work.by(&amx.configure());
+        return;
+    }
+    let mut work = Some(work);
+    vectorise(
         #[inline(always)]
-        |first, column, sums| {
-            let length = SIDE.min(width - column);
-            for (row, sums) in sums.iter().enumerate().take(count - first) {
-                let out = &mut pulled[(first + row) * width + column..][..length];
-                for (out, sum) in out.iter_mut().zip(sums) {
-                    *out += sum;
-                }
+        || {
+            if let Some(work) = work.take() {
+                work.by(&plain::Plain);
             }
         },
     );
 }
 
-/// A way to multiply.
-trait Tiles {
-    /// Writes the products of [`SIDE`] rows of `left`, which begin `stride` apart, with `right`,
-    /// whose rows are pairs of the depth.
-    ///
-    /// # Panics
-    /// If `left` is too short, or the depth no multiple of [`DEPTH`].
-    fn product(&self, left: &[u16], stride: usize, right: &[[u32; SIDE]], sums: &mut Sums);
-}
-
-/// Hands on the sums from each row and column that is a multiple of [`SIDE`]. The rows and columns
-/// that fill the last of them up hold anything.
-fn multiply(left: &Left, right: &Right, mut to: impl FnMut(usize, usize, &[[f32; SIDE]; SIDE])) {
-    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-    if let Some(amx) = native::get() {
-        let tiles = amx.configure();
-        vectorise(
-            #[inline(always)]
-            || multiply_by(&tiles, left, right, &mut to),
-        );
-        return;
-    }
-    vectorise(
-        #[inline(always)]
-        || multiply_by(&plain::Plain, left, right, &mut to),
-    );
-}
-
-#[inline(always)]
-fn multiply_by(
-    tiles: &impl Tiles,
+/// Adds the products of `left`'s rows with one side of `right`'s columns to `sums`,
+/// `[rows, SIDE]`; or writes them, where the sums begin. Rows up to a multiple of [`SIDE`] are sums
+/// too, of anything.
+///
+/// # Panics
+/// If the depths differ or there are fewer sums.
+pub(crate) fn panel(
     left: &Left,
     right: &Right,
-    to: &mut impl FnMut(usize, usize, &[[f32; SIDE]; SIDE]),
+    side: usize,
+    begins: bool,
+    sums: &mut [[f32; SIDE]],
 ) {
-    assert_eq!(left.depth, right.depth, "factors of one depth");
-    let mut sums = Sums([[0.0; SIDE]; SIDE]);
-    let numbers = left.numbers();
-    for (side, pairs) in right.pairs().chunks_exact((right.depth / 2).max(1)).enumerate() {
-        for first in (0..left.rows).step_by(SIDE) {
-            tiles.product(&numbers[first * left.depth..], left.depth, pairs, &mut sums);
-            to(first, side * SIDE, &sums.0);
+    struct Panel<'a>(&'a Left, &'a [[u32; SIDE]], bool, &'a mut [[f32; SIDE]]);
+
+    impl Multiply for Panel<'_> {
+        #[inline(always)]
+        fn by(self, tiles: &impl Tiles) {
+            let Self(left, right, begins, sums) = self;
+            for (rows, sums) in left.sides().zip(sums.chunks_exact_mut(SIDE)) {
+                tiles.product((rows, left.depth()), right, begins, (sums.as_flattened_mut(), SIDE));
+            }
         }
     }
+
+    assert_eq!(left.depth(), right.depth(), "factors of one depth");
+    assert!(sums.len() >= left.rows().next_multiple_of(SIDE), "sums of {} rows", left.rows());
+    run(Panel(left, right.side(side), begins, sums));
+}
+
+/// Adds the product of `left` and `right` to `sums`, `[rows, columns]`; or writes it, where the sums
+/// begin.
+///
+/// # Panics
+/// If the depths differ or there are more or fewer sums.
+pub(crate) fn product(left: &Left, right: &Right, begins: bool, sums: &mut [f32]) {
+    struct Product<'a>(&'a Left, &'a Right, bool, &'a mut [f32]);
+
+    impl Multiply for Product<'_> {
+        #[inline(always)]
+        fn by(self, tiles: &impl Tiles) {
+            let Self(left, right, begins, sums) = self;
+            let (width, depth) = (right.columns(), left.depth());
+            for (side, column) in (0..width).step_by(SIDE).enumerate() {
+                let columns = SIDE.min(width - column);
+                let right = right.side(side);
+                for (rows, sums) in left.sides().zip(sums.chunks_mut(SIDE * width)) {
+                    if columns == SIDE && sums.len() == SIDE * width {
+                        tiles.product((rows, depth), right, begins, (&mut sums[column..], width));
+                        continue;
+                    }
+                    let mut whole = [[0.0; SIDE]; SIDE];
+                    if !begins {
+                        for (whole, sums) in whole.iter_mut().zip(sums.chunks_exact(width)) {
+                            whole[..columns].copy_from_slice(&sums[column..][..columns]);
+                        }
+                    }
+                    let all = (whole.as_flattened_mut(), SIDE);
+                    tiles.product((rows, depth), right, begins, all);
+                    for (whole, sums) in whole.iter().zip(sums.chunks_exact_mut(width)) {
+                        sums[column..][..columns].copy_from_slice(&whole[..columns]);
+                    }
+                }
+            }
+        }
+    }
+
+    assert_eq!(left.depth(), right.depth(), "factors of one depth");
+    assert_eq!(sums.len(), left.rows() * right.columns(), "a sum a row and column");
+    run(Product(left, right, begins, sums));
 }

@@ -22,7 +22,7 @@ mod linux {
         sync::LazyLock,
     };
 
-    use super::super::{DEPTH, SIDE, Sums, Tiles};
+    use super::super::{DEPTH, SIDE, Tiles};
     use crate::simd::arch;
 
     /// Proof that the CPU has tiles and that the kernel lets this process use them.
@@ -111,58 +111,76 @@ mod linux {
         }
     }
 
+    /// The products, after what makes sums begin.
+    macro_rules! multiply {
+        ($($begin:literal),* => $left:ident, $stride:ident, $right:ident, $sums:ident, $row:ident) => {
+            asm!(
+                $($begin,)*
+                "2:",
+                "tileloadd tmm4, [{upper} + {stride}]",
+                "tileloadd tmm6, [{right} + {pairs}]",
+                "tileloadd tmm7, [{right} + {pairs} + 64]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tileloadd tmm5, [{lower} + {stride}]",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                "add {upper}, 64",
+                "add {lower}, 64",
+                "add {right}, 2048",
+                "dec {steps}",
+                "jnz 2b",
+                "tilestored [{sums} + {row}], tmm0",
+                "tilestored [{sums} + {row} + 64], tmm1",
+                "tilestored [{below} + {row}], tmm2",
+                "tilestored [{below} + {row} + 64], tmm3",
+                upper = inout(reg) $left => _,
+                lower = inout(reg) $left.wrapping_add(SIDE / 2 * $stride) => _,
+                right = inout(reg) $right.as_ptr() => _,
+                steps = inout(reg) 2 * $right.len() / DEPTH => _,
+                stride = in(reg) $stride * size_of::<u16>(),
+                pairs = in(reg) size_of::<[u32; SIDE]>(),
+                sums = in(reg) $sums,
+                below = in(reg) $sums.wrapping_add(SIDE / 2 * $row),
+                row = in(reg) $row * size_of::<f32>(),
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            )
+        };
+    }
+
     impl Tiles for Configured {
         #[inline(always)]
-        fn product(&self, left: &[u16], stride: usize, right: &[[u32; SIDE]], sums: &mut Sums) {
+        fn product(
+            &self,
+            (left, stride): (&[u16], usize),
+            right: &[[u32; SIDE]],
+            begins: bool,
+            (sums, row): (&mut [f32], usize),
+        ) {
             let depth = 2 * right.len();
-            assert!(depth.is_multiple_of(DEPTH), "a depth of whole tiles");
+            assert!(depth > 0 && depth.is_multiple_of(DEPTH), "a depth of whole tiles");
             assert!(left.len() >= (SIDE - 1) * stride + depth, "{SIDE} rows of the left factor");
-            if depth == 0 {
-                *sums = Sums([[0.0; SIDE]; SIDE]);
-                return;
-            }
-            let upper = left.as_ptr();
-            // SAFETY: the 17th row begins within `left`, as was asserted.
-            let lower = unsafe { upper.add(SIDE / 2 * stride) };
-            // SAFETY: tiles are configured, by `self`. Each step loads 16 rows of 32 bf16 from
-            // `upper` and `lower`, `stride` apart, which lie within `left` as was asserted, and 16
-            // rows of 32 pairs of `right`, of which there are as many as steps; sums are stored to
-            // 32 rows of 32. No register of a tile is read by another block of assembly.
+            assert!(sums.len() >= (SIDE - 1) * row + SIDE, "{SIDE} rows of sums");
+            let (left, sums) = (left.as_ptr(), sums.as_mut_ptr());
+            // SAFETY: tiles are configured, by `self`. Each step loads 16 rows of 32 bf16 from the
+            // left factor's first and 17th row on, `stride` apart, which lie within it as was
+            // asserted, and 16 rows of 32 pairs of `right`, of which there are as many as steps.
+            // Sums are loaded from and stored to 32 rows of 32, `row` apart, within `sums` as was
+            // asserted. No register of a tile is read by another block of assembly.
             unsafe {
-                asm!(
-                    "tilezero tmm0",
-                    "tilezero tmm1",
-                    "tilezero tmm2",
-                    "tilezero tmm3",
-                    "2:",
-                    "tileloadd tmm4, [{upper} + {stride}]",
-                    "tileloadd tmm6, [{right} + {row}]",
-                    "tileloadd tmm7, [{right} + {row} + 64]",
-                    "tdpbf16ps tmm0, tmm4, tmm6",
-                    "tdpbf16ps tmm1, tmm4, tmm7",
-                    "tileloadd tmm5, [{lower} + {stride}]",
-                    "tdpbf16ps tmm2, tmm5, tmm6",
-                    "tdpbf16ps tmm3, tmm5, tmm7",
-                    "add {upper}, 64",
-                    "add {lower}, 64",
-                    "add {right}, 2048",
-                    "dec {steps}",
-                    "jnz 2b",
-                    "tilestored [{sums} + {row}], tmm0",
-                    "tilestored [{sums} + {row} + 64], tmm1",
-                    "tilestored [{sums} + {row} + 2048], tmm2",
-                    "tilestored [{sums} + {row} + 2112], tmm3",
-                    upper = inout(reg) upper => _,
-                    lower = inout(reg) lower => _,
-                    right = inout(reg) right.as_ptr() => _,
-                    steps = inout(reg) depth / DEPTH => _,
-                    stride = in(reg) stride * size_of::<u16>(),
-                    row = in(reg) size_of::<[u32; SIDE]>(),
-                    sums = in(reg) sums.0.as_mut_ptr(),
-                    out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-                    out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-                    options(nostack),
-                );
+                if begins {
+                    multiply!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3"
+                        => left, stride, right, sums, row);
+                } else {
+                    multiply!(
+                        "tileloadd tmm0, [{sums} + {row}]",
+                        "tileloadd tmm1, [{sums} + {row} + 64]",
+                        "tileloadd tmm2, [{below} + {row}]",
+                        "tileloadd tmm3, [{below} + {row} + 64]"
+                        => left, stride, right, sums, row);
+                }
             }
         }
     }

@@ -2,10 +2,7 @@
 //! with zeros; rows and columns that fill a [`SIDE`] up hold anything.
 
 use super::{super::pair, DEPTH, SIDE};
-use crate::{
-    simd::vectorise,
-    tile::{PANEL, block_len, panel_len},
-};
+use crate::simd::vectorise;
 
 /// What of a number is multiplied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,35 +37,74 @@ unsafe impl bytemuck::Pod for Line {}
 #[derive(Debug, Default)]
 pub(crate) struct Left {
     lines: Vec<Line>,
-    pub(super) rows: usize,
-    pub(super) depth: usize,
+    rows: usize,
+    /// Of one part, a multiple of [`DEPTH`].
+    length: usize,
+    depth: usize,
 }
 
 impl Left {
-    fn reshape(&mut self, rows: usize, length: usize, parts: &[Part]) {
-        (self.rows, self.depth) = (rows, length.next_multiple_of(DEPTH) * parts.len());
-        let lines = rows.next_multiple_of(SIDE) * self.depth / DEPTH;
-        self.lines.resize(lines, Line([0; DEPTH]));
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
     }
 
-    pub(super) fn numbers(&self) -> &[u16] {
-        bytemuck::cast_slice(&self.lines)
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// The rows, [`SIDE`] at a time.
+    pub(super) fn sides(&self) -> impl Iterator<Item = &[u16]> {
+        let numbers = bytemuck::cast_slice::<Line, u16>(&self.lines);
+        numbers.chunks_exact((SIDE * self.depth).max(1))
     }
 
     fn numbers_mut(&mut self) -> &mut [u16] {
         bytemuck::cast_slice_mut(&mut self.lines)
     }
 
+    /// Makes room for rows of so many numbers, of which nothing is known.
+    pub(crate) fn reshape(&mut self, rows: usize, count: usize, parts: &[Part]) {
+        self.length = count.next_multiple_of(DEPTH);
+        (self.rows, self.depth) = (rows, self.length * parts.len());
+        let lines = rows.next_multiple_of(SIDE) * self.depth / DEPTH;
+        self.lines.resize(lines, Line([0; DEPTH]));
+    }
+
+    /// Writes [`SIDE`] numbers of a row, from place `first` on.
+    #[inline(always)]
+    pub(crate) fn write_row(
+        &mut self,
+        row: usize,
+        first: usize,
+        numbers: &[f32; SIDE],
+        parts: &[Part],
+    ) {
+        let (depth, length) = (self.depth, self.length);
+        let all = &mut self.numbers_mut()[row * depth..][..depth];
+        for (part, out) in parts.iter().zip(all.chunks_exact_mut(length)) {
+            round(numbers, *part, &mut out[first..][..SIDE]);
+        }
+    }
+
+    /// Writes one number.
+    pub(crate) fn set(&mut self, row: usize, place: usize, number: f32, parts: &[Part]) {
+        let (depth, length) = (self.depth, self.length);
+        let all = &mut self.numbers_mut()[row * depth..][..depth];
+        for (part, out) in parts.iter().zip(all.chunks_exact_mut(length)) {
+            out[place] = pair::round(part.of(number));
+        }
+    }
+
     /// Rows `[count, width]`; the depth is their width.
-    pub(super) fn pack(&mut self, rows: &[f32], width: usize, parts: &[Part]) {
+    pub(crate) fn pack(&mut self, rows: &[f32], width: usize, parts: &[Part]) {
         assert!(width > 0 && rows.len().is_multiple_of(width), "rows are [count, {width}]");
         self.reshape(rows.len() / width, width, parts);
-        let length = width.next_multiple_of(DEPTH);
+        let (depth, length) = (self.depth, self.length);
         vectorise(
             #[inline(always)]
             || {
-                let out = self.numbers_mut().chunks_exact_mut(length * parts.len());
-                for (row, out) in rows.chunks_exact(width).zip(out) {
+                let all = self.numbers_mut().chunks_exact_mut(depth);
+                for (row, out) in rows.chunks_exact(width).zip(all) {
                     for (part, out) in parts.iter().zip(out.chunks_exact_mut(length)) {
                         let (out, beyond) = out.split_at_mut(width);
                         round(row, *part, out);
@@ -78,6 +114,53 @@ impl Left {
             },
         );
     }
+
+    /// The columns of `[count, width]` as rows; the depth is the count.
+    pub(crate) fn pack_transposed(&mut self, rows: &[f32], width: usize, parts: &[Part]) {
+        assert!(width > 0 && rows.len().is_multiple_of(width), "rows are [count, {width}]");
+        self.reshape(width, rows.len() / width, parts);
+        let (depth, length) = (self.depth, self.length);
+        vectorise(
+            #[inline(always)]
+            || {
+                let all = self.numbers_mut();
+                for (side, rows) in rows.chunks(SIDE * width).enumerate() {
+                    for first in (0..width).step_by(SIDE) {
+                        for (number, part) in parts.iter().enumerate() {
+                            let out = &mut all[first * depth + number * length + side * SIDE..];
+                            transpose((rows, width), first, *part, (out, depth));
+                        }
+                    }
+                }
+            },
+        );
+    }
+}
+
+/// Writes columns of up to [`SIDE`] rows, [`SIDE`] columns from the first on or as many as there
+/// are, as rows of [`SIDE`] places, filled up with zeros, which begin `stride` apart.
+#[inline(always)]
+fn transpose(
+    (rows, width): (&[f32], usize),
+    first: usize,
+    part: Part,
+    (out, stride): (&mut [u16], usize),
+) {
+    let columns = SIDE.min(width - first);
+    let mut couples = [[0_u32; SIDE]; SIDE / 2];
+    for (two, couples) in rows.chunks(2 * width).zip(&mut couples) {
+        let (above, below) = two.split_at(width);
+        let zeros = [0.0; SIDE];
+        let below = below.get(first..first + columns).unwrap_or(&zeros);
+        for ((couple, &a), &b) in couples.iter_mut().zip(&above[first..][..columns]).zip(below) {
+            *couple = pair::pair(part.of(a), part.of(b));
+        }
+    }
+    for (column, out) in out.chunks_mut(stride).take(columns).enumerate() {
+        for (out, couples) in out.as_chunks_mut::<2>().0.iter_mut().zip(&couples) {
+            *out = [couples[column] as u16, (couples[column] >> 16) as u16];
+        }
+    }
 }
 
 /// Pairs of the depth, [`SIDE`] columns at a time: `[columns / SIDE, depth / 2, SIDE]`, rounded up;
@@ -85,135 +168,125 @@ impl Left {
 #[derive(Debug, Default)]
 pub(crate) struct Right {
     lines: Vec<Line>,
-    pub(super) columns: usize,
-    pub(super) depth: usize,
+    columns: usize,
+    /// Of one part, a multiple of [`DEPTH`].
+    length: usize,
+    depth: usize,
 }
 
 impl Right {
-    pub(super) fn pairs(&self) -> &[[u32; SIDE]] {
-        bytemuck::cast_slice(&self.lines)
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
     }
 
-    /// Gives the pairs of each part of a side in turn, to be written.
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Pairs of [`SIDE`] columns.
+    pub(super) fn side(&self, side: usize) -> &[[u32; SIDE]] {
+        let pairs = bytemuck::cast_slice::<Line, [u32; SIDE]>(&self.lines);
+        &pairs[side * self.depth / 2..][..self.depth / 2]
+    }
+
+    /// The same of each part.
     #[inline(always)]
-    fn fill(
-        &mut self,
-        (columns, length): (usize, usize),
-        parts: &[Part],
-        mut write: impl FnMut(usize, Part, &mut [[u32; SIDE]]),
-    ) {
-        let length = length.next_multiple_of(DEPTH);
-        (self.columns, self.depth) = (columns, length * parts.len());
-        self.lines.resize(columns.div_ceil(SIDE) * self.depth, Line([0; DEPTH]));
+    fn parts_mut(&mut self, side: usize) -> impl Iterator<Item = &mut [[u32; SIDE]]> {
         let pairs = bytemuck::cast_slice_mut::<Line, [u32; SIDE]>(&mut self.lines);
-        let write = &mut write;
-        let mut sides = pairs.chunks_exact_mut((self.depth / 2).max(1)).enumerate();
+        let pairs = &mut pairs[side * self.depth / 2..][..self.depth / 2];
+        pairs.chunks_exact_mut((self.length / 2).max(1))
+    }
+
+    /// Makes room for columns of so many numbers, of which nothing is known.
+    pub(crate) fn reshape(&mut self, columns: usize, count: usize, parts: &[Part]) {
+        self.length = count.next_multiple_of(DEPTH);
+        (self.columns, self.depth) = (columns, self.length * parts.len());
+        self.lines.resize(columns.div_ceil(SIDE) * self.depth, Line([0; DEPTH]));
+    }
+
+    /// Writes two numbers of each column of a side.
+    #[inline(always)]
+    pub(crate) fn write_pair(
+        &mut self,
+        side: usize,
+        number: usize,
+        rows: &[[f32; SIDE]; 2],
+        parts: &[Part],
+    ) {
+        for (part, pairs) in parts.iter().zip(self.parts_mut(side)) {
+            for ((pair, &a), &b) in pairs[number].iter_mut().zip(&rows[0]).zip(&rows[1]) {
+                *pair = pair::pair(part.of(a), part.of(b));
+            }
+        }
+    }
+
+    /// Writes zeros after the first numbers of each column of a side.
+    #[inline(always)]
+    pub(crate) fn fill_up(&mut self, side: usize, count: usize, parts: &[Part]) {
+        for (_, pairs) in parts.iter().zip(self.parts_mut(side)) {
+            pairs[count.div_ceil(2)..].fill([0; SIDE]);
+        }
+    }
+
+    /// Writes one number of a column.
+    pub(crate) fn set(&mut self, place: usize, column: usize, number: f32, parts: &[Part]) {
+        for (part, pairs) in parts.iter().zip(self.parts_mut(column / SIDE)) {
+            let pair = &mut pairs[place / 2][column % SIDE];
+            let (rounded, shift) = (pair::round(part.of(number)), place % 2 * 16);
+            *pair = *pair & !(0xffff << shift) | u32::from(rounded) << shift;
+        }
+    }
+
+    /// Rows `[count, width]` as columns, filled up with zeros; the depth is their width.
+    pub(crate) fn pack_across(&mut self, rows: &[f32], width: usize, parts: &[Part]) {
+        assert!(width > 0 && rows.len().is_multiple_of(width), "rows are [count, {width}]");
+        self.reshape(rows.len() / width, width, parts);
         vectorise(
             #[inline(always)]
             || {
-                for (side, pairs) in &mut sides {
-                    for (part, pairs) in parts.iter().zip(pairs.chunks_exact_mut(length / 2)) {
-                        write(side * SIDE, *part, pairs);
+                for (side, rows) in rows.chunks(SIDE * width).enumerate() {
+                    for (part, pairs) in parts.iter().zip(self.parts_mut(side)) {
+                        if rows.len() < SIDE * width {
+                            pairs.fill([0; SIDE]);
+                        }
+                        for (column, row) in rows.chunks_exact(width).enumerate() {
+                            let (twos, last) = row.as_chunks::<2>();
+                            for (pairs, &[a, b]) in pairs.iter_mut().zip(twos) {
+                                pairs[column] = pair::pair(part.of(a), part.of(b));
+                            }
+                            if let &[a] = last {
+                                pairs[twos.len()][column] = pair::pair(part.of(a), 0.0);
+                            }
+                        }
+                        pairs[width.div_ceil(2)..].fill([0; SIDE]);
                     }
                 }
-            },
-        );
-    }
-
-    /// Rows `[count, width]` as columns; the depth is their width.
-    pub(super) fn pack_across(&mut self, rows: &[f32], width: usize, parts: &[Part]) {
-        assert!(width > 0 && rows.len().is_multiple_of(width), "rows are [count, {width}]");
-        self.fill(
-            (rows.len() / width, width),
-            parts,
-            #[inline(always)]
-            |first, part, pairs| {
-                let rows = rows[first * width..].chunks_exact(width).take(SIDE);
-                for (column, row) in rows.enumerate() {
-                    let (twos, last) = row.as_chunks::<2>();
-                    for (pairs, &[a, b]) in pairs.iter_mut().zip(twos) {
-                        pairs[column] = pair::pair(part.of(a), part.of(b));
-                    }
-                    if let &[a] = last {
-                        pairs[twos.len()][column] = pair::pair(part.of(a), 0.0);
-                    }
-                }
-                pairs[width.div_ceil(2)..].fill([0; SIDE]);
             },
         );
     }
 
     /// Rows `[count, width]` below each other; the depth is their count.
-    pub(super) fn pack_down(&mut self, rows: &[f32], width: usize, parts: &[Part]) {
+    pub(crate) fn pack_down(&mut self, rows: &[f32], width: usize, parts: &[Part]) {
         assert!(width > 0 && rows.len().is_multiple_of(width), "rows are [count, {width}]");
         let count = rows.len() / width;
-        self.fill(
-            (width, count),
-            parts,
-            #[inline(always)]
-            |first, part, pairs| {
-                let length = SIDE.min(width - first);
-                let zeros = [0.0; SIDE];
-                for (two, pairs) in rows.chunks(2 * width).zip(&mut *pairs) {
-                    let above = &two[first..][..length];
-                    let below = two.get(width + first..width + first + length).unwrap_or(&zeros);
-                    for ((pair, &a), &b) in pairs.iter_mut().zip(above).zip(below) {
-                        *pair = pair::pair(part.of(a), part.of(b));
-                    }
-                }
-                pairs[count.div_ceil(2)..].fill([0; SIDE]);
-            },
-        );
-    }
-}
-
-/// A block of weights, as the left factor of both pulls.
-#[derive(Debug, Default)]
-pub(crate) struct Weights {
-    /// `[queries, candidates]`.
-    pub(super) by_query: Left,
-    /// `[candidates, queries]`.
-    pub(super) by_candidate: Left,
-}
-
-impl Weights {
-    pub(super) fn round(
-        &mut self,
-        block: &mut [f32],
-        queries: usize,
-        candidates: usize,
-        parts: &[Part],
-    ) {
-        assert_eq!(block.len(), block_len(queries, candidates), "a block of {queries} queries");
-        self.by_query.reshape(queries, candidates, parts);
-        self.by_candidate.reshape(candidates, queries, parts);
-        let (lengths, depths) = (
-            (candidates.next_multiple_of(DEPTH), queries.next_multiple_of(DEPTH)),
-            (self.by_query.depth, self.by_candidate.depth),
-        );
-        let by_query = self.by_query.numbers_mut();
-        let by_candidate = self.by_candidate.numbers_mut();
+        self.reshape(width, count, parts);
         vectorise(
             #[inline(always)]
             || {
-                for (index, weights) in block.chunks_exact_mut(panel_len(queries)).enumerate() {
-                    let first = index * PANEL;
-                    let (length, filled) =
-                        (PANEL.min(candidates - first), PANEL.min(lengths.0 - first));
-                    for (number, part) in parts.iter().enumerate() {
-                        let rows = weights.chunks_exact_mut(PANEL).take(queries);
-                        for (query, row) in rows.enumerate() {
-                            row[length..].fill(0.0);
-                            let at = query * depths.0 + number * lengths.0 + first;
-                            round(&row[..filled], *part, &mut by_query[at..][..filled]);
+                for (side, first) in (0..width).step_by(SIDE).enumerate() {
+                    let length = SIDE.min(width - first);
+                    let lanes = |row: &[f32]| -> [f32; SIDE] {
+                        let mut lanes = [0.0; SIDE];
+                        if let Some(row) = row.get(first..first + length) {
+                            lanes[..length].copy_from_slice(row);
                         }
-                        for above in (0..lengths.1).step_by(SIDE) {
-                            let rows = &weights[above * PANEL..];
-                            let rows = &rows[..rows.len().min((queries - above).min(SIDE) * PANEL)];
-                            let at = first * depths.1 + number * lengths.1 + above;
-                            transpose(rows, *part, length, depths.1, &mut by_candidate[at..]);
-                        }
+                        lanes
+                    };
+                    for (number, two) in rows.chunks(2 * width).enumerate() {
+                        let (above, below) = two.split_at(width);
+                        self.write_pair(side, number, &[lanes(above), lanes(below)], parts);
                     }
+                    self.fill_up(side, count, parts);
                 }
             },
         );
@@ -225,25 +298,5 @@ impl Weights {
 fn round(numbers: &[f32], part: Part, out: &mut [u16]) {
     for (out, &x) in out.iter_mut().zip(numbers) {
         *out = pair::round(part.of(x));
-    }
-}
-
-/// Writes up to [`SIDE`] rows of a panel as columns of [`SIDE`] places, filled up with zeros; each
-/// of the first `count` columns becomes a row, `stride` after the one before.
-#[inline(always)]
-fn transpose(rows: &[f32], part: Part, count: usize, stride: usize, out: &mut [u16]) {
-    let mut couples = [[0_u32; PANEL]; SIDE / 2];
-    for (two, couples) in rows.chunks(2 * PANEL).zip(&mut couples) {
-        let (above, below) = two.split_at(PANEL);
-        let zeros = [0.0; PANEL];
-        let below = if below.is_empty() { &zeros } else { below };
-        for ((couple, &a), &b) in couples.iter_mut().zip(above).zip(below) {
-            *couple = pair::pair(part.of(a), part.of(b));
-        }
-    }
-    for (column, out) in out.chunks_mut(stride).take(count).enumerate() {
-        for (out, couples) in out.as_chunks_mut::<2>().0.iter_mut().zip(&couples) {
-            *out = [couples[column] as u16, (couples[column] >> 16) as u16];
-        }
     }
 }
