@@ -5,7 +5,7 @@
 //! interleaved are a row of the right factor that pulls queries, whose gradients are summed
 //! transposed. Scores and weights are `f32` for [`SIDE`] queries at a time, near the registers.
 
-use std::{array::from_fn, marker::PhantomData};
+use std::marker::PhantomData;
 
 use super::{
     binary,
@@ -59,9 +59,9 @@ impl<S: Split> Packs<S> {
         &mut self.panel[..self.scored.rows()]
     }
 
-    /// Takes the weights of a side, of a candidate and a lane, and the hits' on top.
+    /// Takes the weights of a side, candidate by candidate, and the hits' on top.
     #[inline(always)]
-    fn weigh(&mut self, side: usize, weight: impl Fn(usize, usize) -> f32, hits: &mut Hits<'_>) {
+    fn weigh(&mut self, side: usize, row: impl Fn(usize) -> Lanes, hits: &mut Hits<'_>) {
         let (by_candidate, by_query) = (&mut self.by_candidate, &mut self.by_query);
         let (queries, candidates, first) = (by_query.columns(), by_candidate.rows(), side * SIDE);
         vectorise(
@@ -69,32 +69,32 @@ impl<S: Split> Packs<S> {
             || {
                 let (twos, last) = (candidates / 2, candidates % 2);
                 for two in 0..twos {
-                    let rows = [row(&weight, 2 * two), row(&weight, 2 * two + 1)];
+                    let rows = [row(2 * two), row(2 * two + 1)];
                     by_candidate.write_row(2 * two, first, &rows[0], S::LEFT);
                     by_candidate.write_row(2 * two + 1, first, &rows[1], S::LEFT);
                     by_query.write_pair(side, two, &rows, S::RIGHT);
                 }
                 if last == 1 {
-                    let rows = [row(&weight, 2 * twos), [0.0; SIDE]];
+                    let rows = [row(2 * twos), [0.0; SIDE]];
                     by_candidate.write_row(2 * twos, first, &rows[0], S::LEFT);
                     by_query.write_pair(side, twos, &rows, S::RIGHT);
                 }
                 by_query.fill_up(side, candidates, S::RIGHT);
+                let live = SIDE.min(queries - first);
+                for (candidate, d_bias) in hits.d_biases.iter_mut().enumerate() {
+                    *d_bias += row(candidate)[..live].iter().sum::<f32>();
+                }
+                for hit in hits.of(first..first + SIDE) {
+                    let (candidate, query, hit) = hits.read(hit);
+                    let weight = row(candidate)[query - first] + hit;
+                    by_candidate.set(candidate, query, weight, S::LEFT);
+                    by_query.set(candidate, query, weight, S::RIGHT);
+                    if let Some(d_bias) = hits.d_biases.get_mut(candidate) {
+                        *d_bias += hit;
+                    }
+                }
             },
         );
-        let live = SIDE.min(queries - first);
-        for (candidate, d_bias) in hits.d_biases.iter_mut().enumerate() {
-            *d_bias += (0..live).map(|lane| weight(candidate, lane)).sum::<f32>();
-        }
-        for hit in hits.of(first..first + SIDE) {
-            let (candidate, query, hit) = hits.read(hit);
-            let weight = weight(candidate, query - first) + hit;
-            by_candidate.set(candidate, query, weight, S::LEFT);
-            by_query.set(candidate, query, weight, S::RIGHT);
-            if let Some(d_bias) = hits.d_biases.get_mut(candidate) {
-                *d_bias += hit;
-            }
-        }
     }
 }
 
@@ -176,7 +176,13 @@ impl<S: Split> Blocks for Tiled<S> {
             packs.weigh(
                 side,
                 #[inline(always)]
-                |candidate, lane| S::recall(kept[candidate][lane]).mul_add(lanes[lane], -spread),
+                |candidate| {
+                    let (kept, mut weights) = (&kept[candidate], lanes);
+                    for lane in 0..SIDE {
+                        weights[lane] = S::recall(kept[lane]).mul_add(lanes[lane], -spread);
+                    }
+                    weights
+                },
                 &mut hits,
             );
         }
@@ -208,7 +214,7 @@ impl<S: Split> Blocks for Tiled<S> {
             packs.weigh(
                 side,
                 #[inline(always)]
-                |candidate, lane| panel[candidate][lane],
+                |candidate| panel[candidate],
                 &mut hits,
             );
             packs.panel = panel;
@@ -256,15 +262,6 @@ impl<S: Split> Blocks for Tiled<S> {
             }
         }
     }
-}
-
-/// A candidate's weights.
-#[inline(always)]
-fn row(weight: &impl Fn(usize, usize) -> f32, candidate: usize) -> Lanes {
-    from_fn(
-        #[inline(always)]
-        |lane| weight(candidate, lane),
-    )
 }
 
 /// Each lane's sum.
