@@ -70,13 +70,13 @@ impl<S: Split> Packs<S> {
                 let (twos, last) = (candidates / 2, candidates % 2);
                 for two in 0..twos {
                     let rows = [row(2 * two), row(2 * two + 1)];
-                    by_candidate.write_row(2 * two, first, &rows[0], S::LEFT);
-                    by_candidate.write_row(2 * two + 1, first, &rows[1], S::LEFT);
+                    by_candidate.write(2 * two, side, &rows[0], S::LEFT);
+                    by_candidate.write(2 * two + 1, side, &rows[1], S::LEFT);
                     by_query.write_pair(side, two, &rows, S::RIGHT);
                 }
                 if last == 1 {
                     let rows = [row(2 * twos), [0.0; SIDE]];
-                    by_candidate.write_row(2 * twos, first, &rows[0], S::LEFT);
+                    by_candidate.write(2 * twos, side, &rows[0], S::LEFT);
                     by_query.write_pair(side, twos, &rows, S::RIGHT);
                 }
                 by_query.fill_up(side, candidates, S::RIGHT);
@@ -99,9 +99,9 @@ impl<S: Split> Packs<S> {
 }
 
 impl<S: Split> Blocks for Tiled<S> {
-    /// Weights, twice rounded, both gradients and both packs stay in 2 MiB with a tile of 256
-    /// floats.
-    const ROWS: usize = 256;
+    /// Deep enough that sums are read and written seldom; half of it would leave more of 2 MiB to
+    /// the packs, and is slower.
+    const ROWS: usize = 512;
 
     type Kept = S::Kept;
     type Queries = Queries;

@@ -84,18 +84,17 @@ impl Split for Thrice {
 
 /// A way to multiply.
 trait Tiles {
-    /// Adds the products of [`SIDE`] rows of `left`, which begin `stride` apart, with `right`,
-    /// whose rows are pairs of the depth, to [`SIDE`] rows of `sums`, which begin `row` apart; or
-    /// writes them, where the sums begin.
+    /// Adds the products of [`SIDE`] rows with [`SIDE`] columns, [`DEPTH`] of the depth a step, to
+    /// [`SIDE`] rows of `sums`, which begin `stride` apart; or writes them, where the sums begin.
     ///
     /// # Panics
-    /// If a factor or the sums are too short, or the depth no multiple of [`DEPTH`].
+    /// If a factor or the sums are too short.
     fn product(
         &self,
-        left: (&[u16], usize),
-        right: &[[u32; SIDE]],
+        left: &[[[u16; DEPTH]; SIDE]],
+        right: &[[[u32; SIDE]; DEPTH / 2]],
         begins: bool,
-        sums: (&mut [f32], usize),
+        sums_and_stride: (&mut [f32], usize),
     );
 }
 
@@ -134,14 +133,14 @@ pub(crate) fn panel(
     begins: bool,
     sums: &mut [[f32; SIDE]],
 ) {
-    struct Panel<'a>(&'a Left, &'a [[u32; SIDE]], bool, &'a mut [[f32; SIDE]]);
+    struct Panel<'a>(&'a Left, &'a [[[u32; SIDE]; DEPTH / 2]], bool, &'a mut [[f32; SIDE]]);
 
     impl Multiply for Panel<'_> {
         #[inline(always)]
         fn by(self, tiles: &impl Tiles) {
             let Self(left, right, begins, sums) = self;
             for (rows, sums) in left.sides().zip(sums.chunks_exact_mut(SIDE)) {
-                tiles.product((rows, left.depth()), right, begins, (sums.as_flattened_mut(), SIDE));
+                tiles.product(rows, right, begins, (sums.as_flattened_mut(), SIDE));
             }
         }
     }
@@ -163,13 +162,13 @@ pub(crate) fn product(left: &Left, right: &Right, begins: bool, sums: &mut [f32]
         #[inline(always)]
         fn by(self, tiles: &impl Tiles) {
             let Self(left, right, begins, sums) = self;
-            let (width, depth) = (right.columns(), left.depth());
+            let width = right.columns();
             for (side, column) in (0..width).step_by(SIDE).enumerate() {
                 let columns = SIDE.min(width - column);
                 let right = right.side(side);
                 for (rows, sums) in left.sides().zip(sums.chunks_mut(SIDE * width)) {
                     if columns == SIDE && sums.len() == SIDE * width {
-                        tiles.product((rows, depth), right, begins, (&mut sums[column..], width));
+                        tiles.product(rows, right, begins, (&mut sums[column..], width));
                         continue;
                     }
                     let mut whole = [[0.0; SIDE]; SIDE];
@@ -179,7 +178,7 @@ pub(crate) fn product(left: &Left, right: &Right, begins: bool, sums: &mut [f32]
                         }
                     }
                     let all = (whole.as_flattened_mut(), SIDE);
-                    tiles.product((rows, depth), right, begins, all);
+                    tiles.product(rows, right, begins, all);
                     for (whole, sums) in whole.iter().zip(sums.chunks_exact_mut(width)) {
                         sums[column..][..columns].copy_from_slice(&whole[..columns]);
                     }

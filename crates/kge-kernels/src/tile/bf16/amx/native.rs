@@ -113,36 +113,33 @@ mod linux {
 
     /// The products, after what makes sums begin.
     macro_rules! multiply {
-        ($($begin:literal),* => $left:ident, $stride:ident, $right:ident, $sums:ident, $row:ident) => {
+        ($($begin:literal),* => $left:ident, $right:ident, $sums:ident, $stride:ident) => {
             asm!(
                 $($begin,)*
                 "2:",
-                "tileloadd tmm4, [{upper} + {stride}]",
-                "tileloadd tmm6, [{right} + {pairs}]",
-                "tileloadd tmm7, [{right} + {pairs} + 64]",
+                "tileloadd tmm4, [{left} + {line}]",
+                "tileloadd tmm6, [{right} + 2 * {line}]",
+                "tileloadd tmm7, [{right} + 2 * {line} + 64]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
                 "tdpbf16ps tmm1, tmm4, tmm7",
-                "tileloadd tmm5, [{lower} + {stride}]",
+                "tileloadd tmm5, [{left} + {line} + 1024]",
                 "tdpbf16ps tmm2, tmm5, tmm6",
                 "tdpbf16ps tmm3, tmm5, tmm7",
-                "add {upper}, 64",
-                "add {lower}, 64",
+                "add {left}, 2048",
                 "add {right}, 2048",
                 "dec {steps}",
                 "jnz 2b",
-                "tilestored [{sums} + {row}], tmm0",
-                "tilestored [{sums} + {row} + 64], tmm1",
-                "tilestored [{below} + {row}], tmm2",
-                "tilestored [{below} + {row} + 64], tmm3",
-                upper = inout(reg) $left => _,
-                lower = inout(reg) $left.wrapping_add(SIDE / 2 * $stride) => _,
+                "tilestored [{sums} + {stride}], tmm0",
+                "tilestored [{sums} + {stride} + 64], tmm1",
+                "tilestored [{below} + {stride}], tmm2",
+                "tilestored [{below} + {stride} + 64], tmm3",
+                left = inout(reg) $left.as_ptr() => _,
                 right = inout(reg) $right.as_ptr() => _,
-                steps = inout(reg) 2 * $right.len() / DEPTH => _,
-                stride = in(reg) $stride * size_of::<u16>(),
-                pairs = in(reg) size_of::<[u32; SIDE]>(),
-                sums = in(reg) $sums,
-                below = in(reg) $sums.wrapping_add(SIDE / 2 * $row),
-                row = in(reg) $row * size_of::<f32>(),
+                steps = inout(reg) $left.len() => _,
+                line = in(reg) size_of::<[u16; DEPTH]>(),
+                sums = in(reg) $sums.as_mut_ptr(),
+                below = in(reg) $sums.as_mut_ptr().wrapping_add(SIDE / 2 * $stride),
+                stride = in(reg) $stride * size_of::<f32>(),
                 out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                 out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                 options(nostack),
@@ -154,32 +151,28 @@ mod linux {
         #[inline(always)]
         fn product(
             &self,
-            (left, stride): (&[u16], usize),
-            right: &[[u32; SIDE]],
+            left: &[[[u16; DEPTH]; SIDE]],
+            right: &[[[u32; SIDE]; DEPTH / 2]],
             begins: bool,
-            (sums, row): (&mut [f32], usize),
+            (sums, stride): (&mut [f32], usize),
         ) {
-            let depth = 2 * right.len();
-            assert!(depth > 0 && depth.is_multiple_of(DEPTH), "a depth of whole tiles");
-            assert!(left.len() >= (SIDE - 1) * stride + depth, "{SIDE} rows of the left factor");
-            assert!(sums.len() >= (SIDE - 1) * row + SIDE, "{SIDE} rows of sums");
-            let (left, sums) = (left.as_ptr(), sums.as_mut_ptr());
-            // SAFETY: tiles are configured, by `self`. Each step loads 16 rows of 32 bf16 from the
-            // left factor's first and 17th row on, `stride` apart, which lie within it as was
-            // asserted, and 16 rows of 32 pairs of `right`, of which there are as many as steps.
-            // Sums are loaded from and stored to 32 rows of 32, `row` apart, within `sums` as was
-            // asserted. No register of a tile is read by another block of assembly.
+            assert!(!left.is_empty() && left.len() == right.len(), "factors of one depth");
+            assert!(sums.len() >= (SIDE - 1) * stride + SIDE, "{SIDE} rows of sums");
+            // SAFETY: tiles are configured, by `self`. Each step loads an element of either factor,
+            // 2,048 bytes; there are as many as steps. Sums are loaded from and stored to 32 rows
+            // of 32, `stride` apart, within `sums` as was asserted. No register of a tile is read
+            // by another block of assembly.
             unsafe {
                 if begins {
                     multiply!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3"
-                        => left, stride, right, sums, row);
+                        => left, right, sums, stride);
                 } else {
                     multiply!(
-                        "tileloadd tmm0, [{sums} + {row}]",
-                        "tileloadd tmm1, [{sums} + {row} + 64]",
-                        "tileloadd tmm2, [{below} + {row}]",
-                        "tileloadd tmm3, [{below} + {row} + 64]"
-                        => left, stride, right, sums, row);
+                        "tileloadd tmm0, [{sums} + {stride}]",
+                        "tileloadd tmm1, [{sums} + {stride} + 64]",
+                        "tileloadd tmm2, [{below} + {stride}]",
+                        "tileloadd tmm3, [{below} + {stride} + 64]"
+                        => left, right, sums, stride);
                 }
             }
         }

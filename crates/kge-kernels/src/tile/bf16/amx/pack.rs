@@ -1,5 +1,6 @@
-//! The factors as tiles read them: each row of a tile is a line of the cache. Depths are filled up
-//! with zeros; rows and columns that fill a [`SIDE`] up hold anything.
+//! The factors as tiles read them, line by line of the cache. Depths are filled up with zeros; rows and columns that fill a [`SIDE`] up hold anything.
+
+use std::ops::Range;
 
 use super::{super::pair, DEPTH, SIDE};
 use crate::simd::vectorise;
@@ -33,14 +34,15 @@ unsafe impl bytemuck::Zeroable for Line {}
 // SAFETY: any bytes are a line, and it has no others than those of its numbers.
 unsafe impl bytemuck::Pod for Line {}
 
-/// Rows as they lie: bf16 `[rows to a multiple of SIDE, depth]`, the depth once a part.
+/// Rows, [`SIDE`] beside each other, [`DEPTH`] numbers of each at a time:
+/// `[rows / SIDE, depth / DEPTH, SIDE, DEPTH]`, rounded up; the depth once a part.
 #[derive(Debug, Default)]
 pub(crate) struct Left {
     lines: Vec<Line>,
     rows: usize,
-    /// Of one part, a multiple of [`DEPTH`].
-    length: usize,
-    depth: usize,
+    /// Lines of a row, and of a part of it.
+    steps: usize,
+    part_steps: usize,
 }
 
 impl Left {
@@ -49,49 +51,42 @@ impl Left {
     }
 
     pub(super) fn depth(&self) -> usize {
-        self.depth
+        self.steps * DEPTH
     }
 
-    /// The rows, [`SIDE`] at a time.
-    pub(super) fn sides(&self) -> impl Iterator<Item = &[u16]> {
-        let numbers = bytemuck::cast_slice::<Line, u16>(&self.lines);
-        numbers.chunks_exact((SIDE * self.depth).max(1))
-    }
-
-    fn numbers_mut(&mut self) -> &mut [u16] {
-        bytemuck::cast_slice_mut(&mut self.lines)
+    /// The rows, [`SIDE`] at a time: `[depth / DEPTH, SIDE, DEPTH]`.
+    pub(super) fn sides(&self) -> impl Iterator<Item = &[[[u16; DEPTH]; SIDE]]> {
+        let steps = bytemuck::cast_slice::<Line, [[u16; DEPTH]; SIDE]>(&self.lines);
+        steps.chunks_exact(self.steps.max(1))
     }
 
     /// Makes room for rows of so many numbers, of which nothing is known.
     pub(crate) fn reshape(&mut self, rows: usize, count: usize, parts: &[Part]) {
-        self.length = count.next_multiple_of(DEPTH);
-        (self.rows, self.depth) = (rows, self.length * parts.len());
-        let lines = rows.next_multiple_of(SIDE) * self.depth / DEPTH;
-        self.lines.resize(lines, Line([0; DEPTH]));
+        self.part_steps = count.div_ceil(DEPTH);
+        (self.rows, self.steps) = (rows, self.part_steps * parts.len());
+        self.lines.resize(rows.next_multiple_of(SIDE) * self.steps, Line([0; DEPTH]));
     }
 
-    /// Writes [`SIDE`] numbers of a row, from place `first` on.
+    /// The numbers of one row of one part from place `step * DEPTH` on.
     #[inline(always)]
-    pub(crate) fn write_row(
-        &mut self,
-        row: usize,
-        first: usize,
-        numbers: &[f32; SIDE],
-        parts: &[Part],
-    ) {
-        let (depth, length) = (self.depth, self.length);
-        let all = &mut self.numbers_mut()[row * depth..][..depth];
-        for (part, out) in parts.iter().zip(all.chunks_exact_mut(length)) {
-            round(numbers, *part, &mut out[first..][..SIDE]);
+    fn line(&mut self, row: usize, part: usize, step: usize) -> &mut [u16; DEPTH] {
+        let step = part * self.part_steps + step;
+        &mut self.lines[(row / SIDE * self.steps + step) * SIDE + row % SIDE].0
+    }
+
+    /// Writes [`SIDE`] numbers of a row, which are a line.
+    #[inline(always)]
+    pub(crate) fn write(&mut self, row: usize, step: usize, numbers: &[f32; SIDE], parts: &[Part]) {
+        const { assert!(SIDE == DEPTH) };
+        for (number, part) in parts.iter().enumerate() {
+            *self.line(row, number, step) = round(numbers, *part);
         }
     }
 
     /// Writes one number.
     pub(crate) fn set(&mut self, row: usize, place: usize, number: f32, parts: &[Part]) {
-        let (depth, length) = (self.depth, self.length);
-        let all = &mut self.numbers_mut()[row * depth..][..depth];
-        for (part, out) in parts.iter().zip(all.chunks_exact_mut(length)) {
-            out[place] = pair::round(part.of(number));
+        for (index, part) in parts.iter().enumerate() {
+            self.line(row, index, place / DEPTH)[place % DEPTH] = pair::round(part.of(number));
         }
     }
 
@@ -99,16 +94,16 @@ impl Left {
     pub(crate) fn pack(&mut self, rows: &[f32], width: usize, parts: &[Part]) {
         assert!(width > 0 && rows.len().is_multiple_of(width), "rows are [count, {width}]");
         self.reshape(rows.len() / width, width, parts);
-        let (depth, length) = (self.depth, self.length);
         vectorise(
             #[inline(always)]
             || {
-                let all = self.numbers_mut().chunks_exact_mut(depth);
-                for (row, out) in rows.chunks_exact(width).zip(all) {
-                    for (part, out) in parts.iter().zip(out.chunks_exact_mut(length)) {
-                        let (out, beyond) = out.split_at_mut(width);
-                        round(row, *part, out);
-                        beyond.fill(0);
+                for (index, row) in rows.chunks_exact(width).enumerate() {
+                    let (whole, rest) = row.as_chunks::<DEPTH>();
+                    for (step, numbers) in whole.iter().enumerate() {
+                        self.write(index, step, numbers, parts);
+                    }
+                    if !rest.is_empty() {
+                        self.write(index, whole.len(), &filled_up(rest), parts);
                     }
                 }
             },
@@ -119,16 +114,22 @@ impl Left {
     pub(crate) fn pack_transposed(&mut self, rows: &[f32], width: usize, parts: &[Part]) {
         assert!(width > 0 && rows.len().is_multiple_of(width), "rows are [count, {width}]");
         self.reshape(width, rows.len() / width, parts);
-        let (depth, length) = (self.depth, self.length);
         vectorise(
             #[inline(always)]
             || {
-                let all = self.numbers_mut();
-                for (side, rows) in rows.chunks(SIDE * width).enumerate() {
+                for (step, rows) in rows.chunks(DEPTH * width).enumerate() {
                     for first in (0..width).step_by(SIDE) {
+                        let columns = SIDE.min(width - first);
                         for (number, part) in parts.iter().enumerate() {
-                            let out = &mut all[first * depth + number * length + side * SIDE..];
-                            transpose((rows, width), first, *part, (out, depth));
+                            let couples = couples((rows, width), first..first + columns, *part);
+                            for column in 0..columns {
+                                let line = self.line(first + column, number, step);
+                                let twos = line.as_chunks_mut::<2>().0;
+                                for (two, couples) in twos.iter_mut().zip(&couples) {
+                                    let couple = couples[column];
+                                    *two = [couple as u16, (couple >> 16) as u16];
+                                }
+                            }
                         }
                     }
                 }
@@ -137,30 +138,40 @@ impl Left {
     }
 }
 
-/// Writes columns of up to [`SIDE`] rows, [`SIDE`] columns from the first on or as many as there
-/// are, as rows of [`SIDE`] places, filled up with zeros, which begin `stride` apart.
+/// Numbers and zeros.
 #[inline(always)]
-fn transpose(
+fn filled_up(numbers: &[f32]) -> [f32; SIDE] {
+    let mut all = [0.0; SIDE];
+    all[..numbers.len()].copy_from_slice(numbers);
+    all
+}
+
+/// What of each number the part is.
+#[inline(always)]
+fn round(numbers: &[f32; SIDE], part: Part) -> [u16; SIDE] {
+    numbers.map(
+        #[inline(always)]
+        |x| pair::round(part.of(x)),
+    )
+}
+
+/// Some columns of up to [`DEPTH`] rows, two rows in one, then zeros.
+#[inline(always)]
+fn couples(
     (rows, width): (&[f32], usize),
-    first: usize,
+    columns: Range<usize>,
     part: Part,
-    (out, stride): (&mut [u16], usize),
-) {
-    let columns = SIDE.min(width - first);
-    let mut couples = [[0_u32; SIDE]; SIDE / 2];
+) -> [[u32; SIDE]; DEPTH / 2] {
+    let mut couples = [[0; SIDE]; DEPTH / 2];
     for (two, couples) in rows.chunks(2 * width).zip(&mut couples) {
         let (above, below) = two.split_at(width);
         let zeros = [0.0; SIDE];
-        let below = below.get(first..first + columns).unwrap_or(&zeros);
-        for ((couple, &a), &b) in couples.iter_mut().zip(&above[first..][..columns]).zip(below) {
+        let below = below.get(columns.clone()).unwrap_or(&zeros);
+        for ((couple, &a), &b) in couples.iter_mut().zip(&above[columns.clone()]).zip(below) {
             *couple = pair::pair(part.of(a), part.of(b));
         }
     }
-    for (column, out) in out.chunks_mut(stride).take(columns).enumerate() {
-        for (out, couples) in out.as_chunks_mut::<2>().0.iter_mut().zip(&couples) {
-            *out = [couples[column] as u16, (couples[column] >> 16) as u16];
-        }
-    }
+    couples
 }
 
 /// Pairs of the depth, [`SIDE`] columns at a time: `[columns / SIDE, depth / 2, SIDE]`, rounded up;
@@ -184,9 +195,10 @@ impl Right {
     }
 
     /// Pairs of [`SIDE`] columns.
-    pub(super) fn side(&self, side: usize) -> &[[u32; SIDE]] {
-        let pairs = bytemuck::cast_slice::<Line, [u32; SIDE]>(&self.lines);
-        &pairs[side * self.depth / 2..][..self.depth / 2]
+    pub(super) fn side(&self, side: usize) -> &[[[u32; SIDE]; DEPTH / 2]] {
+        let steps = bytemuck::cast_slice::<Line, [[u32; SIDE]; DEPTH / 2]>(&self.lines);
+        let count = self.depth / DEPTH;
+        &steps[side * count..][..count]
     }
 
     /// The same of each part.
@@ -274,14 +286,8 @@ impl Right {
             #[inline(always)]
             || {
                 for (side, first) in (0..width).step_by(SIDE).enumerate() {
-                    let length = SIDE.min(width - first);
-                    let lanes = |row: &[f32]| -> [f32; SIDE] {
-                        let mut lanes = [0.0; SIDE];
-                        if let Some(row) = row.get(first..first + length) {
-                            lanes[..length].copy_from_slice(row);
-                        }
-                        lanes
-                    };
+                    let end = width.min(first + SIDE);
+                    let lanes = |row: &[f32]| filled_up(row.get(first..end).unwrap_or_default());
                     for (number, two) in rows.chunks(2 * width).enumerate() {
                         let (above, below) = two.split_at(width);
                         self.write_pair(side, number, &[lanes(above), lanes(below)], parts);
@@ -290,13 +296,5 @@ impl Right {
                 }
             },
         );
-    }
-}
-
-/// Rounds what of each number the part is.
-#[inline(always)]
-fn round(numbers: &[f32], part: Part, out: &mut [u16]) {
-    for (out, &x) in out.iter_mut().zip(numbers) {
-        *out = pair::round(part.of(x));
     }
 }

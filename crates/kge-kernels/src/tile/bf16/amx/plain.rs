@@ -10,24 +10,22 @@ impl Tiles for Plain {
     #[inline(always)]
     fn product(
         &self,
-        (left, stride): (&[u16], usize),
-        right: &[[u32; SIDE]],
+        left: &[[[u16; DEPTH]; SIDE]],
+        right: &[[[u32; SIDE]; DEPTH / 2]],
         begins: bool,
-        (sums, row): (&mut [f32], usize),
+        (sums, stride): (&mut [f32], usize),
     ) {
-        let depth = 2 * right.len();
-        assert!(depth.is_multiple_of(DEPTH), "a depth of whole tiles");
+        assert_eq!(left.len(), right.len(), "factors of one depth");
         let normal = |x: f32| if x.abs() < f32::MIN_POSITIVE { 0.0 * x } else { x };
-        for number in 0..SIDE {
+        for row in 0..SIDE {
             let mut own = [0.0; SIDE];
-            let sums = &mut sums[number * row..][..SIDE];
+            let sums = &mut sums[row * stride..][..SIDE];
             if !begins {
                 own.copy_from_slice(sums);
             }
-            let left = &left[number * stride..][..depth];
-            for (left, right) in left.chunks_exact(DEPTH).zip(right.chunks_exact(DEPTH / 2)) {
+            for (left, right) in left.iter().zip(right) {
                 let (mut even, mut odd) = ([0.0_f32; SIDE], [0.0_f32; SIDE]);
-                let (twos, _) = left.as_chunks::<2>();
+                let (twos, _) = left[row].as_chunks::<2>();
                 for (&[first, second], others) in twos.iter().zip(right) {
                     let (first, second) = (widen(first), widen(second));
                     for ((even, odd), &other) in even.iter_mut().zip(&mut odd).zip(others) {
