@@ -79,7 +79,10 @@ impl Left {
     pub(crate) fn write(&mut self, row: usize, step: usize, numbers: &[f32; SIDE], parts: &[Part]) {
         const { assert!(SIDE == DEPTH) };
         for (number, part) in parts.iter().enumerate() {
-            *self.line(row, number, step) = round(numbers, *part);
+            let line = self.line(row, number, step);
+            for (out, &x) in line.iter_mut().zip(numbers) {
+                *out = pair::round(part.of(x));
+            }
         }
     }
 
@@ -144,15 +147,6 @@ fn filled_up(numbers: &[f32]) -> [f32; SIDE] {
     let mut all = [0.0; SIDE];
     all[..numbers.len()].copy_from_slice(numbers);
     all
-}
-
-/// What of each number the part is.
-#[inline(always)]
-fn round(numbers: &[f32; SIDE], part: Part) -> [u16; SIDE] {
-    numbers.map(
-        #[inline(always)]
-        |x| pair::round(part.of(x)),
-    )
 }
 
 /// Some columns of up to [`DEPTH`] rows, two rows in one, then zeros.
