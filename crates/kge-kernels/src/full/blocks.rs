@@ -77,7 +77,7 @@ pub(super) trait Blocks: Debug + Default {
 
 /// One block of queries against one tile.
 #[derive(Debug)]
-pub(super) struct Block<'a, B: Blocks + ?Sized> {
+pub(super) struct Block<'a, B: Blocks> {
     pub(super) similarity: Similarity,
     pub(super) width: usize,
     /// Queries as they are, `[count, width]`, and packed.
