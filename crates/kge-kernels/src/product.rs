@@ -69,6 +69,22 @@ fn multiply(left: MatRef<'_, f32>, right: MatRef<'_, f32>, mut out: MatMut<'_, f
         let right = right.subrows(start, length);
         matmul(out.rb_mut(), accumulate, left, right, 1.0, Par::Seq);
     }
+    clear_upper_halves();
+}
+
+/// Clears what lies above 128 bits of the vector registers. faer's assembly leaves it, and on Intel's
+/// CPUs every instruction of the older encoding is then slow: a plugin's code, which is called or
+/// returned to next, has them, and took twenty times as long.
+fn clear_upper_halves() {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx") {
+        #[target_feature(enable = "avx")]
+        fn clear() {
+            std::arch::x86_64::_mm256_zeroupper();
+        }
+        // SAFETY: the CPU has AVX.
+        unsafe { clear() };
+    }
 }
 
 #[cfg(test)]
