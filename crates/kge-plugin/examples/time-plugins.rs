@@ -1,6 +1,6 @@
 //! Times the plugins of this repository: loading, calls of 1,024 rows beside the same crate
 //! compiled natively with products by the same kernels, and gradients derived beside those by hand.
-//! `make plugins` first.
+//! Names of models say which; all, if there are none. `make plugins` first.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -21,7 +21,9 @@ const RUNS: usize = 51;
 fn main() -> Result<(), Box<dyn Error>> {
     println!("ms of one call of {BATCH} rows, one thread; median of {RUNS}");
     kge_plugin_sdk::linalg::multiply_by(product);
-    two_ways()?;
+    if named("two-ways") {
+        two_ways()?;
+    }
     time::<transe::TransE>("transe", 256)?;
     time::<distmult::DistMult>("distmult", 256)?;
     time::<complex::ComplEx>("complex", 128)?;
@@ -38,6 +40,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     time::<transr::TransR>("transr", 128)?;
     time::<tucker::TuckEr>("tucker", 128)?;
     time::<conve::ConvE>("conve", 200)
+}
+
+/// Whether a name was asked for.
+fn named(name: &str) -> bool {
+    let mut names = std::env::args().skip(1).peekable();
+    names.peek().is_none() || names.any(|asked| asked == name)
 }
 
 /// What the host does for `linalg.matmul`.
@@ -77,6 +85,9 @@ fn two_ways() -> Result<(), Box<dyn Error>> {
 }
 
 fn time<M: Scoring>(name: &str, dim: usize) -> Result<(), Box<dyn Error>> {
+    if !named(name) {
+        return Ok(());
+    }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/components");
     let bytes = std::fs::read(path.join(format!("{name}.wasm")))?;
     let cache = tempfile::tempdir()?;

@@ -16,7 +16,10 @@ use kge_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Plugin, Result};
+use crate::{
+    Plugin, Result,
+    native::{NativeModel, NativeTimes},
+};
 
 /// Entities of FB15k-237: candidates of a full softmax.
 const ENTITIES: usize = 14_541;
@@ -48,6 +51,8 @@ pub struct BenchReport {
     pub softmax_bf16_ms: Option<f64>,
     /// Milliseconds of the host's softmax over 512 shared negatives, one thread.
     pub negatives_ms: f64,
+    /// The same model compiled natively, if its source was given and makes a fair comparison.
+    pub native: Option<NativeTimes>,
 }
 
 impl BenchReport {
@@ -56,14 +61,27 @@ impl BenchReport {
         let plugin = self.query_ms + self.query_vjp_ms;
         plugin / (plugin + host_ms)
     }
+
+    /// What the sandbox adds to such a step of the native model, 0.01 for a hundredth.
+    pub fn overhead(&self, host_ms: f64) -> Option<f64> {
+        let plugin = self.query_ms + self.query_vjp_ms;
+        let native = self.native?.query_ms + self.native?.query_vjp_ms;
+        Some((plugin - native) / (native + host_ms))
+    }
 }
 
 impl fmt::Display for BenchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { plugin, dim, batch, .. } = self;
         write!(f, "{plugin}, dim {dim}, {batch} rows a call, one thread")?;
-        for (name, ms) in [("query", self.query_ms), ("query-vjp", self.query_vjp_ms)] {
+        let native = self.native.map(|times| (times.query_ms, times.query_vjp_ms)).unzip();
+        for (name, ms, native) in
+            [("query", self.query_ms, native.0), ("query-vjp", self.query_vjp_ms, native.1)]
+        {
             write!(f, "\n  {name:<10} {ms:8.3} ms  {:8.0} calls a second", 1e3 / ms)?;
+            if let Some(native) = native {
+                write!(f, "  natively {native:.3} ms")?;
+            }
         }
         for (candidates, precision, ms) in [
             (format!("{ENTITIES} entities"), "f32", self.softmax_ms),
@@ -76,17 +94,22 @@ impl fmt::Display for BenchReport {
                 f,
                 "\n  {share:5.1} % of a step against {candidates:<14} {precision:<4} (the rest {ms:.1} ms)"
             )?;
+            if let Some(overhead) = self.overhead(ms) {
+                write!(f, ", {:+.1} % by the sandbox", 100.0 * overhead)?;
+            }
         }
         Ok(())
     }
 }
 
-/// Times a plugin's calls on one thread, and the host's part of a step beside them.
+/// Times a plugin's calls on one thread, and the host's part of a step beside them; and the same
+/// calls of the model compiled natively, where there is one.
 ///
 /// # Errors
 /// If the plugin cannot be configured so, or a call fails.
 pub fn bench(
     plugin: &Plugin,
+    native: Option<&NativeModel>,
     dim: usize,
     hyper_parameters: &HyperParameters,
     batch: usize,
@@ -113,6 +136,10 @@ pub fn bench(
         session.set_shared(&shared)?;
     }
     let (query_ms, query_vjp_ms) = calls(&mut *session, &asked, &d_query)?;
+    let native = match native {
+        Some(native) => native.time(dim, batch, relations, RUNS)?,
+        None => None,
+    };
     let (similarity, width) = (layout.similarity, layout.query_width);
     let softmax = |precision| {
         let fits = precision == Precision::F32 || similarity == Similarity::Dot;
@@ -128,6 +155,7 @@ pub fn bench(
         softmax_ms: softmax(Precision::F32),
         softmax_bf16_ms: softmax(Precision::Bf16),
         negatives_ms: shared_negatives(similarity, batch, width),
+        native,
     })
 }
 

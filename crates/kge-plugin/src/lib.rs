@@ -35,6 +35,8 @@ mod layout;
 mod limits;
 mod linalg;
 mod model;
+mod native;
+mod parts;
 mod plugin;
 mod sandbox;
 mod size;
@@ -50,6 +52,7 @@ pub use error::Error;
 pub use host::Host;
 pub use limits::{HostConfig, Limits};
 pub use model::PluginModel;
+pub use native::{NativeModel, NativeTimes};
 pub use plugin::Plugin;
 
 /// What this crate's fallible functions return.

@@ -10,6 +10,7 @@ use wasmtime::component::ResourceAny;
 
 use crate::candidates;
 use crate::layout::Settings;
+use crate::parts::Parts;
 use crate::plugin::Loaded;
 use crate::sandbox::Sandbox;
 
@@ -58,6 +59,15 @@ struct PluginSession<'a> {
     sandbox: Option<(Sandbox, ResourceAny)>,
     /// Whether the sandbox has the shared tensors it needs.
     has_shared: bool,
+}
+
+/// What the contract calls a vector-Jacobian product and its lists.
+struct GradientNames {
+    function: &'static str,
+    /// The gradient that it is given.
+    given: &'static str,
+    /// The gradient by the anchors.
+    anchors: &'static str,
 }
 
 impl<'a> PluginSession<'a> {
@@ -125,24 +135,101 @@ impl<'a> PluginSession<'a> {
         }
     }
 
-    /// Whether gradients have the lengths of what they are by, and finite values.
-    fn sound(
-        &self,
+    /// The rows that a function makes of a batch, in one call or in [`Parts`].
+    fn rows(
+        &mut self,
         function: &'static str,
-        by_anchors: &'static str,
+        what: &'static str,
+        batch: &QueryBatch<'_>,
+        out: &mut Vec<f32>,
+        mut call: impl FnMut(&mut Sandbox, ResourceAny, &QueryBatch<'_>) -> Result<Vec<f32>>,
+    ) -> Result<()> {
+        self.admit(function, batch)?;
+        let width = self.model.layout.query_width;
+        match Parts::of(batch, &self.model.layout) {
+            None => {
+                *out = self.run(|sandbox, scorer| call(sandbox, scorer, batch))?;
+                self.length(function, what, out.len(), batch.len() * width)?;
+            }
+            Some(parts) => {
+                out.resize(batch.len() * width, 0.0);
+                for part in parts.iter() {
+                    let rows = self.run(|sandbox, scorer| call(sandbox, scorer, &part.batch()))?;
+                    self.length(function, what, rows.len(), part.queries.len() * width)?;
+                    part.scatter(&rows, width, out);
+                }
+            }
+        }
+        self.finite(function, out, width)
+    }
+
+    /// The gradients that a function makes of a batch, in one call or in [`Parts`].
+    fn gradients(
+        &mut self,
+        names: &GradientNames,
+        batch: &QueryBatch<'_>,
+        d_rows: &[f32],
+        out: &mut QueryGradient,
+        mut call: impl FnMut(
+            &mut Sandbox,
+            ResourceAny,
+            &QueryBatch<'_>,
+            &[f32],
+        ) -> Result<QueryGradient>,
+    ) -> Result<()> {
+        self.admit(names.function, batch)?;
+        let Layout { query_width, entity_width, relation_width, .. } = self.model.layout;
+        self.length(names.function, names.given, d_rows.len(), batch.len() * query_width)?;
+        match Parts::of(batch, &self.model.layout) {
+            None => {
+                *out = self.run(|sandbox, scorer| call(sandbox, scorer, batch, d_rows))?;
+                self.fits(names, batch, out)?;
+            }
+            Some(parts) => {
+                out.shared.clear();
+                out.anchors.resize(batch.anchors.len(), 0.0);
+                out.relations.clear();
+                let mut sound = true;
+                for part in parts.iter() {
+                    let (asked, d_rows) = (part.batch(), part.gather(d_rows, query_width));
+                    let told =
+                        self.run(|sandbox, scorer| call(sandbox, scorer, &asked, &d_rows))?;
+                    self.fits(names, &asked, &told)?;
+                    // Here, where they are in the cache.
+                    sound &= all_finite(&told.anchors) && all_finite(&told.relations);
+                    part.scatter(&told.anchors, entity_width, &mut out.anchors);
+                    // Those that no query uses lie between the parts.
+                    out.relations.resize(part.relations.start * relation_width, 0.0);
+                    out.relations.extend_from_slice(&told.relations);
+                }
+                out.relations.resize(batch.relations.len(), 0.0);
+                if sound {
+                    return Ok(());
+                }
+            }
+        }
+        for shared in &out.shared {
+            self.finite(names.function, shared, shared.len())?;
+        }
+        self.finite(names.function, &out.anchors, entity_width)?;
+        self.finite(names.function, &out.relations, relation_width)
+    }
+
+    /// Whether gradients have the lengths of what they are by.
+    fn fits(
+        &self,
+        &GradientNames { function, anchors, .. }: &GradientNames,
         batch: &QueryBatch<'_>,
         gradient: &QueryGradient,
     ) -> Result<()> {
-        let layout = &self.model.layout;
-        self.length(function, by_anchors, gradient.anchors.len(), batch.anchors.len())?;
+        let shared = &self.model.layout.shared;
+        self.length(function, anchors, gradient.anchors.len(), batch.anchors.len())?;
         self.length(function, "d-relations", gradient.relations.len(), batch.relations.len())?;
-        self.length(function, "d-shared", gradient.shared.len(), layout.shared.len())?;
-        for (gradient, tensor) in gradient.shared.iter().zip(&layout.shared) {
+        self.length(function, "d-shared", gradient.shared.len(), shared.len())?;
+        for (gradient, tensor) in gradient.shared.iter().zip(shared) {
             self.length(function, "d-shared", gradient.len(), tensor.shape.iter().product())?;
-            self.finite(function, gradient, gradient.len())?;
         }
-        self.finite(function, &gradient.anchors, layout.entity_width)?;
-        self.finite(function, &gradient.relations, layout.relation_width)
+        Ok(())
     }
 
     fn length(
@@ -159,10 +246,7 @@ impl<'a> PluginSession<'a> {
     }
 
     fn finite(&self, function: &'static str, rows: &[f32], width: usize) -> Result<()> {
-        // All exponent bits set: without branches, so that it takes a fraction of the copy.
-        const EXPONENT: u32 = 0x7f80_0000;
-        let unsound = |any, value: &f32| any | (value.to_bits() & EXPONENT == EXPONENT);
-        if !rows.iter().fold(false, unsound) {
+        if all_finite(rows) {
             return Ok(());
         }
         match rows.iter().position(|value| !value.is_finite()) {
@@ -179,11 +263,9 @@ impl<'a> PluginSession<'a> {
 
 impl Session for PluginSession<'_> {
     fn query(&mut self, batch: &QueryBatch<'_>, out: &mut Vec<f32>) -> Result<()> {
-        self.admit("query", batch)?;
-        let width = self.model.layout.query_width;
-        *out = self.run(|sandbox, scorer| sandbox.query(scorer, batch))?;
-        self.length("query", "query rows", out.len(), batch.len() * width)?;
-        self.finite("query", out, width)
+        self.rows("query", "query rows", batch, out, |sandbox, scorer, batch| {
+            sandbox.query(scorer, batch)
+        })
     }
 
     fn query_vjp(
@@ -192,27 +274,18 @@ impl Session for PluginSession<'_> {
         d_query: &[f32],
         out: &mut QueryGradient,
     ) -> Result<()> {
-        const FUNCTION: &str = "query-vjp";
-        self.admit(FUNCTION, batch)?;
-        let layout = &self.model.layout;
-        self.length(FUNCTION, "d-query", d_query.len(), batch.len() * layout.query_width)?;
-        let told = self.run(|sandbox, scorer| sandbox.query_vjp(scorer, batch, d_query))?;
-        *out = QueryGradient {
-            anchors: told.d_anchors,
-            relations: told.d_relations,
-            shared: told.d_shared,
-        };
-        self.sound(FUNCTION, "d-anchors", batch, out)
+        const NAMES: GradientNames =
+            GradientNames { function: "query-vjp", given: "d-query", anchors: "d-anchors" };
+        self.gradients(&NAMES, batch, d_query, out, |sandbox, scorer, batch, d_query| {
+            sandbox.query_vjp(scorer, batch, d_query)
+        })
     }
 
     fn candidate(&mut self, batch: &QueryBatch<'_>, out: &mut Vec<f32>) -> Result<()> {
-        const FUNCTION: &str = "candidate";
         let exports = self.projecting(batch)?;
-        self.admit(FUNCTION, batch)?;
-        let width = self.model.layout.query_width;
-        *out = self.run(|sandbox, scorer| sandbox.candidate(exports, scorer, batch))?;
-        self.length(FUNCTION, "candidate rows", out.len(), batch.len() * width)?;
-        self.finite(FUNCTION, out, width)
+        self.rows("candidate", "candidate rows", batch, out, |sandbox, scorer, batch| {
+            sandbox.candidate(exports, scorer, batch)
+        })
     }
 
     fn candidate_vjp(
@@ -221,19 +294,15 @@ impl Session for PluginSession<'_> {
         d_candidate: &[f32],
         out: &mut QueryGradient,
     ) -> Result<()> {
-        const FUNCTION: &str = "candidate-vjp";
-        let exports = self.projecting(batch)?;
-        self.admit(FUNCTION, batch)?;
-        let expected = batch.len() * self.model.layout.query_width;
-        self.length(FUNCTION, "d-candidate", d_candidate.len(), expected)?;
-        let told =
-            self.run(|sandbox, scorer| sandbox.candidate_vjp(exports, scorer, batch, d_candidate))?;
-        *out = QueryGradient {
-            anchors: told.d_entities,
-            relations: told.d_relations,
-            shared: told.d_shared,
+        const NAMES: GradientNames = GradientNames {
+            function: "candidate-vjp",
+            given: "d-candidate",
+            anchors: "d-entities",
         };
-        self.sound(FUNCTION, "d-entities", batch, out)
+        let exports = self.projecting(batch)?;
+        self.gradients(&NAMES, batch, d_candidate, out, |sandbox, scorer, batch, d_candidate| {
+            sandbox.candidate_vjp(exports, scorer, batch, d_candidate)
+        })
     }
 
     fn set_shared(&mut self, tensors: &[Vec<f32>]) -> Result<()> {
@@ -249,6 +318,14 @@ impl Session for PluginSession<'_> {
         }
         Ok(())
     }
+}
+
+/// Without branches, so that it takes a fraction of the copy.
+fn all_finite(rows: &[f32]) -> bool {
+    // All exponent bits set.
+    const EXPONENT: u32 = 0x7f80_0000;
+    let unsound = |any, value: &f32| any | (value.to_bits() & EXPONENT == EXPONENT);
+    !rows.iter().fold(false, unsound)
 }
 
 pub(crate) fn direction_name(direction: Direction) -> &'static str {

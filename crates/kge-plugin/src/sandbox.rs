@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use kge_model::{Error, QueryBatch, Result};
+use kge_model::{Error, QueryBatch, QueryGradient, Result};
 use wasmtime::component::{Instance, ResourceAny};
 use wasmtime::{ResourceLimiter, Store, Trap};
 
@@ -116,8 +116,8 @@ impl Sandbox {
         scorer: ResourceAny,
         batch: &QueryBatch<'_>,
         d_query: &[f32],
-    ) -> Result<Gradients> {
-        self.call("query-vjp", |_, scoring, store| {
+    ) -> Result<QueryGradient> {
+        let told = self.call("query-vjp", |_, scoring, store| {
             scoring.kge_model_scoring().scorer().call_query_vjp(
                 store,
                 scorer,
@@ -128,7 +128,9 @@ impl Sandbox {
                 batch.context,
                 d_query,
             )
-        })
+        })?;
+        let Gradients { d_anchors, d_relations, d_shared } = told;
+        Ok(QueryGradient { anchors: d_anchors, relations: d_relations, shared: d_shared })
     }
 
     pub(crate) fn set_shared(&mut self, scorer: ResourceAny, tensors: &[Vec<f32>]) -> Result<()> {
@@ -154,10 +156,12 @@ impl Sandbox {
         scorer: ResourceAny,
         batch: &QueryBatch<'_>,
         d_candidate: &[f32],
-    ) -> Result<candidates::Gradients> {
-        self.call("candidate-vjp", |instance, _, store| {
+    ) -> Result<QueryGradient> {
+        let told = self.call("candidate-vjp", |instance, _, store| {
             exports.candidate_vjp((instance, store), scorer, batch, d_candidate)
-        })
+        })?;
+        let candidates::Gradients { d_entities, d_relations, d_shared } = told;
+        Ok(QueryGradient { anchors: d_entities, relations: d_relations, shared: d_shared })
     }
 
     /// One call under its deadline and its budget.

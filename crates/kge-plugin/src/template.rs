@@ -23,6 +23,7 @@ const FILES: &[(&str, &str)] = &[
     ("contract/sdk/src/guest.rs", include_str!("../../../plugins/sdk/src/guest.rs")),
     ("contract/sdk/src/linalg.rs", include_str!("../../../plugins/sdk/src/linalg.rs")),
     ("contract/sdk/src/scoring.rs", include_str!("../../../plugins/sdk/src/scoring.rs")),
+    ("contract/sdk/src/timing.rs", include_str!("../../../plugins/sdk/src/timing.rs")),
     ("contract/sdk/src/trial.rs", include_str!("../../../plugins/sdk/src/trial.rs")),
     ("contract/sdk/src/graph/mod.rs", include_str!("../../../plugins/sdk/src/graph/mod.rs")),
     (

@@ -47,19 +47,12 @@ impl Toolchain {
         }
     }
 
-    fn command(self) -> Command {
+    /// The build of a crate to wasm32.
+    fn build(self) -> Command {
         let mut command = match self {
-            Self::Installed => Command::new("cargo"),
-            Self::Debian => Command::new(DEBIAN_CARGO),
+            Self::Installed => cargo("cargo"),
+            Self::Debian => cargo(DEBIAN_CARGO),
         };
-        // What a surrounding cargo set for itself does not concern this one.
-        for (name, _) in std::env::vars_os() {
-            let name_text = name.to_string_lossy();
-            if name_text.starts_with("CARGO_") && name_text != "CARGO_HOME" {
-                command.env_remove(&name);
-            }
-        }
-        command.env_remove("RUSTC").env_remove("RUSTC_WRAPPER").env_remove("RUSTUP_TOOLCHAIN");
         command.args(["build", "--release", "--target", TARGET]);
         let mut flags = vec!["-Ctarget-feature=+simd128".to_owned()];
         if self == Self::Debian {
@@ -72,9 +65,24 @@ impl Toolchain {
         if let Some(home) = cargo_home() {
             flags.push(format!("--remap-path-prefix={}=cargo", home.display()));
         }
-        command.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+        command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
         command
     }
+}
+
+/// A cargo that what a surrounding one set for itself does not concern.
+pub(crate) fn cargo(program: &str) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let name_text = name.to_string_lossy();
+        if name_text.starts_with("CARGO_") && name_text != "CARGO_HOME" {
+            command.env_remove(&name);
+        }
+    }
+    for name in ["RUSTC", "RUSTC_WRAPPER", "RUSTFLAGS", "RUSTUP_TOOLCHAIN"] {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// What compiles plugins here, in words.
@@ -107,7 +115,7 @@ pub fn build(workspace_dir: impl AsRef<Path>, out_dir: impl AsRef<Path>) -> Resu
         return Err(failed(&"there is no Cargo.toml"));
     }
     let output = Toolchain::find()?
-        .command()
+        .build()
         .current_dir(workspace)
         .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit())
@@ -127,6 +135,21 @@ pub fn build(workspace_dir: impl AsRef<Path>, out_dir: impl AsRef<Path>) -> Resu
     }
     components.sort();
     Ok(components)
+}
+
+/// The component of one model's crate.
+///
+/// # Errors
+/// As for [`build`]; also if the crate makes none or several.
+pub fn build_one(crate_dir: impl AsRef<Path>) -> Result<Vec<u8>> {
+    let shown = crate_dir.as_ref().display();
+    let out = tempfile::tempdir().map_err(|error| Error::Build(error.to_string()))?;
+    match &build(&crate_dir, &out)?[..] {
+        [one] => std::fs::read(one).map_err(|source| Error::File { path: one.clone(), source }),
+        all => {
+            Err(Error::Build(format!("{shown} makes {} components; name one's crate", all.len())))
+        }
+    }
 }
 
 /// Makes a component of a core module that carries its component type, as every `wit-bindgen` puts

@@ -389,7 +389,7 @@ pub(crate) enum Plugin {
     },
     /// Calls a second, and the plugin's share of a training step
     Bench {
-        /// A component's file, or a name
+        /// A component's file, a name, or a model crate's directory: then beside the native model
         plugin: String,
         /// The dimension; complex numbers for models with complex rows
         #[arg(long, default_value_t = 256)]

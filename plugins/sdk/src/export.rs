@@ -52,7 +52,15 @@ macro_rules! export_model {
             }
         }
     };
+    (@native $model:ident) => {
+        #[cfg(not(target_arch = "wasm32"))]
+        #[doc(hidden)]
+        pub fn kge_plugin_time_natively() {
+            $crate::timing::time::<$model>();
+        }
+    };
     (@component $model:ident, model) => {
+        $crate::export_model!(@native $model);
         #[cfg(target_arch = "wasm32")]
         mod exported {
             use $crate::guest::exports::kge::model::scoring;
@@ -62,6 +70,7 @@ macro_rules! export_model {
         }
     };
     (@component $model:ident, projecting) => {
+        $crate::export_model!(@native $model);
         #[cfg(target_arch = "wasm32")]
         mod exported {
             type Exported = $crate::guest::Component<super::$model>;

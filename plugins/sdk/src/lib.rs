@@ -45,6 +45,9 @@ pub mod guest;
 pub mod linalg;
 mod scoring;
 #[cfg(not(target_arch = "wasm32"))]
+#[doc(hidden)]
+pub mod timing;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod trial;
 
 pub use by_hand::ByHand;

@@ -1,5 +1,8 @@
 //! Matrix products: the host's where there is a host, plain loops elsewhere.
 
+#[cfg(not(target_arch = "wasm32"))]
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 /// `op(a) op(b)`, `[m, n]` row-major, where `op(a)` is `[m, k]` and `op(b)` is `[k, n]`; `shape` is
 /// `[m, k, n]`.
 ///
@@ -41,8 +44,18 @@ pub fn product(a: &[f32], b: &[f32], shape: [usize; 3], transposed: [bool; 2]) -
     PRODUCT.get().unwrap_or(&(plain as Product))(a, b, shape, transposed)
 }
 
+/// Whether plain loops have multiplied in this process.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn multiplied() -> bool {
+    PLAIN.load(Relaxed)
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+static PLAIN: AtomicBool = AtomicBool::new(false);
+
 #[cfg(not(target_arch = "wasm32"))]
 fn plain(a: &[f32], b: &[f32], shape: [usize; 3], transposed: [bool; 2]) -> Vec<f32> {
+    PLAIN.store(true, Relaxed);
     let [m, k, n] = shape;
     assert_eq!((a.len(), b.len()), (m * k, k * n), "factors are [{m}, {k}] and [{k}, {n}]");
     let mut product = vec![0.0_f32; m * n];

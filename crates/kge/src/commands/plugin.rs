@@ -18,10 +18,7 @@ pub(super) async fn plugin(settings: &Settings, args: Plugin, json: bool) -> Res
         Plugin::Compile { memory } => compile(memory),
         Plugin::Check { plugin } => check(settings, &plugin, json).await,
         Plugin::Describe { plugin, dim } => describe(settings, &plugin, dim, json).await,
-        Plugin::Bench { plugin, dim, batch } => {
-            let plugin = load(settings, &plugin).await?;
-            print(&kge_plugin::bench(&plugin, dim, &Default::default(), batch.max(1))?, json)
-        }
+        Plugin::Bench { plugin, dim, batch } => bench(settings, &plugin, dim, batch, json).await,
         Plugin::Add { file } => add(settings, &file, json).await,
     }
 }
@@ -84,6 +81,20 @@ fn build(source: &Path, out: Option<&Path>, json: bool) -> Result {
         built.iter().for_each(|file| println!("{}", file.display()));
     }
     Ok(())
+}
+
+async fn bench(settings: &Settings, plugin: &str, dim: usize, batch: usize, json: bool) -> Result {
+    let source = Path::new(plugin);
+    let (plugin, native) = if source.join("Cargo.toml").is_file() {
+        let native = kge_plugin::NativeModel::build(source)?;
+        (open::host(settings)?.load(&kge_plugin::toolchain::build_one(source)?)?, Some(native))
+    } else {
+        (load(settings, plugin).await?, None)
+    };
+    print(
+        &kge_plugin::bench(&plugin, native.as_ref(), dim, &Default::default(), batch.max(1))?,
+        json,
+    )
 }
 
 async fn check(settings: &Settings, plugin: &str, json: bool) -> Result {

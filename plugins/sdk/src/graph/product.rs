@@ -44,7 +44,11 @@ fn groups(matrices: &Rows<'_>, count: usize) -> Vec<Group> {
 fn gather<'a>(rows: &[usize], of: &Rows<'a>, count: usize) -> Cow<'a, [f32]> {
     match of.block(count) {
         Some(all) if rows.len() == count => Cow::Borrowed(all),
-        _ => rows.iter().flat_map(|&row| of.row(row)).copied().collect(),
+        _ => {
+            let mut gathered = Vec::with_capacity(rows.len() * of.width);
+            rows.iter().for_each(|&row| gathered.extend_from_slice(of.row(row)));
+            gathered.into()
+        }
     }
 }
 

@@ -1,0 +1,61 @@
+//! Times a model compiled natively, beside its component: what `kge plugin bench` runs.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use crate::{linalg, Batch, Direction, HyperParameters, Scoring};
+
+/// Times calls with the arguments `DIM BATCH RELATIONS RUNS` of this process, and prints
+/// `{"query_ms": …, "query_vjp_ms": …}`, medians; or `null` for a model that multiplies by
+/// [`linalg::product`], which is plain loops here and the host's kernels there.
+///
+/// # Panics
+/// If an argument is no number, or the model cannot be configured so.
+pub fn time<M: Scoring>() {
+    let arguments: Vec<usize> =
+        std::env::args().skip(1).map(|argument| argument.parse().expect("a number")).collect();
+    let &[dim, batch, relations, runs] = &arguments[..] else {
+        panic!("arguments: DIM BATCH RELATIONS RUNS");
+    };
+    let description = M::describe();
+    let defaults = description.hyper_parameters.iter().map(|p| (p.name.to_owned(), p.default));
+    let model = M::configure(dim, &defaults.collect::<HyperParameters>()).expect("a model");
+    let layout = model.layout();
+    let shared = layout.shared.iter().map(|t| wave(t.shape.iter().product(), 3.0));
+    let shared: Vec<Vec<f32>> = shared.collect();
+    let relation_of: Vec<u32> = (0..batch).map(|row| (row * 31 % relations) as u32).collect();
+    let entities = wave(batch * layout.entity_width, 0.0);
+    let relations = wave(relations * layout.relation_width, 1.0);
+    let asked = Batch {
+        direction: Direction::Tail,
+        entities: &entities,
+        relations: &relations,
+        relation_of: &relation_of,
+        shared: &shared,
+    };
+    let d_query = wave(batch * layout.query_width, 2.0);
+    black_box(model.queries(&layout, &asked));
+    if linalg::multiplied() {
+        println!("null");
+        return;
+    }
+    let query = median(runs, || drop(black_box(model.queries(&layout, &asked))));
+    let vjp = median(runs, || drop(black_box(model.queries_vjp(&layout, &asked, &d_query))));
+    println!("{{\"query_ms\": {query}, \"query_vjp_ms\": {vjp}}}");
+}
+
+fn wave(count: usize, phase: f32) -> Vec<f32> {
+    (0..count).map(|i| (i as f32 * 0.7 + phase).sin()).collect()
+}
+
+/// The median of some runs in milliseconds.
+fn median(runs: usize, mut run: impl FnMut()) -> f64 {
+    let once = |_| {
+        let start = Instant::now();
+        run();
+        start.elapsed().as_secs_f64() * 1e3
+    };
+    let mut times: Vec<f64> = (0..runs.max(1)).map(once).collect();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
