@@ -29,7 +29,7 @@ pub fn principal(rows: &[f32], width: usize, axes: usize) -> Option<Principal> {
     let n = rows.len().checked_div(width).unwrap_or(0);
     assert_eq!(rows.len(), n * width, "rows of {width} numbers");
     let mut found = Principal { coordinates: vec![0.0; n * axes], shares: vec![0.0; axes] };
-    if !rows.iter().all(|value| value.is_finite()) {
+    if !crate::row::all_finite(rows) {
         return None;
     }
     if n == 0 || axes == 0 {

@@ -50,6 +50,18 @@ pub fn length(row: &[f32]) -> f32 {
     dot(row, row).sqrt()
 }
 
+/// Whether every value is a finite number.
+pub fn all_finite(values: &[f32]) -> bool {
+    // All exponent bits set.
+    const EXPONENT: u32 = 0x7f80_0000;
+    let unsound = |value: &f32| u32::from(value.to_bits() & EXPONENT == EXPONENT);
+    let any = vectorise(
+        #[inline(always)]
+        || values.iter().fold(0, |any, value| any | unsound(value)),
+    );
+    any == 0
+}
+
 /// Dot products of one row with each of `rows`, `[out.len(), row.len()]`.
 ///
 /// # Panics
@@ -93,6 +105,21 @@ pub fn add(sum: &mut [f32], row: &[f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_finite_is_found_wherever_it_stands() {
+        for count in [0, 1, 15, 16, 17, 100] {
+            let mut values = vec![f32::MAX; count];
+            assert!(all_finite(&values));
+            for at in 0..count {
+                for unsound in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                    let before = std::mem::replace(&mut values[at], unsound);
+                    assert!(!all_finite(&values), "{unsound} at {at} of {count}");
+                    values[at] = before;
+                }
+            }
+        }
+    }
 
     #[test]
     fn ragged_rows_match_f64() {

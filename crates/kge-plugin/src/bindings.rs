@@ -8,11 +8,9 @@
 wasmtime::component::bindgen!({
     path: "../../plugins/wit",
     world: "model",
-    imports: { default: trappable },
 });
 
 pub(crate) use exports::kge::model::scoring::*;
-pub(crate) use kge::model::linalg;
 
 /// The name of the interface that every plugin exports.
 pub(crate) const SCORING: &str = "kge:model/scoring@0.1.0";

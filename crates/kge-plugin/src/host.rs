@@ -6,13 +6,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine};
 
-use crate::bindings::{LINALG, ModelPre, SCORING, compatible, linalg};
+use crate::bindings::{LINALG, ModelPre, SCORING, compatible};
 use crate::cache::{Cache, made_now};
 use crate::candidates;
 use crate::compiler::machine_code;
+use crate::linalg;
 use crate::plugin::Loaded;
 use crate::sandbox::{Sandbox, State};
 use crate::{Compiler, Error, HostConfig, Limits, Plugin, Result, describe, size};
@@ -71,8 +72,7 @@ impl Host {
         inspect(engine, &component)?;
         let unlinked = |error: wasmtime::Error| Error::NotAComponent(format!("{error:#}"));
         let mut linker = Linker::<State>::new(engine);
-        linalg::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)
-            .map_err(|error| Error::Engine(error.to_string()))?;
+        linalg::offer(&mut linker).map_err(|error| Error::Engine(error.to_string()))?;
         let instance = linker.instantiate_pre(&component).map_err(unlinked)?;
         let instance = ModelPre::new(instance).map_err(unlinked)?;
 

@@ -3,8 +3,10 @@
 use kge_kernels::product::{
     add_left_by_right, add_left_transposed_by_right, left_by_right_transposed,
 };
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, WasmList};
 
-use crate::bindings::linalg::Host;
+use crate::bindings::LINALG;
 use crate::sandbox::State;
 
 /// The extents of a product, and whether its factors lie transposed.
@@ -18,61 +20,77 @@ struct Shape {
     transpose_b: bool,
 }
 
-impl Host for State {
-    fn matmul(
-        &mut self,
-        a: Vec<f32>,
-        b: Vec<f32>,
-        m: u32,
-        k: u32,
-        n: u32,
-        transpose_a: bool,
-        transpose_b: bool,
-    ) -> wasmtime::Result<Vec<f32>> {
-        let [m, k, n] = [m, k, n].map(|extent| extent as usize);
-        multiply(self, &a, &b, Shape { batch: 1, m, k, n, transpose_a, transpose_b })
-    }
+/// The bits of floats, in the guest's memory: read where they lie.
+type Factor = WasmList<u32>;
 
-    fn matmul_batched(
-        &mut self,
-        batch: u32,
-        a: Vec<f32>,
-        b: Vec<f32>,
-        m: u32,
-        k: u32,
-        n: u32,
-        transpose_a: bool,
-        transpose_b: bool,
-    ) -> wasmtime::Result<Vec<f32>> {
-        let [batch, m, k, n] = [batch, m, k, n].map(|extent| extent as usize);
-        multiply(self, &a, &b, Shape { batch, m, k, n, transpose_a, transpose_b })
-    }
+/// Both factors, their extents, and whether they lie transposed.
+type Product = (Factor, Factor, u32, u32, u32, bool, bool);
+type Products = (u32, Factor, Factor, u32, u32, u32, bool, bool);
+
+/// Offers the interface to components.
+pub(crate) fn offer(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut interface = linker.instance(LINALG)?;
+    interface.func_wrap(
+        "matmul",
+        |store: StoreContextMut<'_, State>, (a, b, m, k, n, transpose_a, transpose_b): Product| {
+            let [m, k, n] = [m, k, n].map(|extent| extent as usize);
+            multiply(store, a, b, Shape { batch: 1, m, k, n, transpose_a, transpose_b })
+        },
+    )?;
+    interface.func_wrap(
+        "matmul-batched",
+        |store: StoreContextMut<'_, State>,
+         (batch, a, b, m, k, n, transpose_a, transpose_b): Products| {
+            let [batch, m, k, n] = [batch, m, k, n].map(|extent| extent as usize);
+            multiply(store, a, b, Shape { batch, m, k, n, transpose_a, transpose_b })
+        },
+    )
 }
 
-/// The products, if their factors have the right lengths and the call can still afford them.
-fn multiply(state: &mut State, a: &[f32], b: &[f32], shape: Shape) -> wasmtime::Result<Vec<f32>> {
-    let Shape { batch, m, k, n, .. } = shape;
-    // Extents are of 32 bits: three of them fit into 128.
-    let wide = |extents: &[usize]| extents.iter().map(|&extent| extent as u128).product::<u128>();
-    let product = wide(&[batch, m, n]);
-    state.afford(product, wide(&[m, k, n]).saturating_mul(2 * batch as u128))?;
-    for (name, factor, expected) in [("a", a, wide(&[batch, m, k])), ("b", b, wide(&[batch, k, n]))]
-    {
-        if factor.len() as u128 != expected {
-            let found = factor.len();
-            let words = format!("matmul was given {found} floats in {name}, expected {expected}");
-            return Err(wasmtime::Error::msg(words));
+fn multiply(
+    mut store: StoreContextMut<'_, State>,
+    a: Factor,
+    b: Factor,
+    shape: Shape,
+) -> wasmtime::Result<(Vec<f32>,)> {
+    shape.admit(store.data_mut(), a.len(), b.len())?;
+    let [a, b] = [&a, &b].map(|factor| bytemuck::cast_slice(factor.as_le_slice(&store)));
+    Ok((shape.products(a, b),))
+}
+
+impl Shape {
+    /// Whether the factors have the right lengths and the call can still afford their products.
+    fn admit(self, state: &mut State, a: usize, b: usize) -> wasmtime::Result<()> {
+        let Self { batch, m, k, n, .. } = self;
+        // Extents are of 32 bits: three of them fit into 128.
+        let wide =
+            |extents: &[usize]| extents.iter().map(|&extent| extent as u128).product::<u128>();
+        let operations = wide(&[m, k, n]).saturating_mul(2 * batch as u128);
+        state.afford(wide(&[batch, m, n]), operations)?;
+        for (name, found, expected) in
+            [("a", a, wide(&[batch, m, k])), ("b", b, wide(&[batch, k, n]))]
+        {
+            if found as u128 != expected {
+                let words =
+                    format!("matmul was given {found} floats in {name}, expected {expected}");
+                return Err(wasmtime::Error::msg(words));
+            }
         }
+        Ok(())
     }
-    // Affordable, so it fits.
-    let mut products = vec![0.0; product as usize];
-    if m * k * n > 0 {
-        let factors = a.chunks_exact(m * k).zip(b.chunks_exact(k * n));
-        for ((a, b), product) in factors.zip(products.chunks_exact_mut(m * n)) {
-            one(a, b, product, shape);
+
+    /// The products of [admitted](Self::admit) factors.
+    fn products(self, a: &[f32], b: &[f32]) -> Vec<f32> {
+        let Self { batch, m, k, n, .. } = self;
+        let mut products = vec![0.0; batch * m * n];
+        if m * k * n > 0 {
+            let factors = a.chunks_exact(m * k).zip(b.chunks_exact(k * n));
+            for ((a, b), product) in factors.zip(products.chunks_exact_mut(m * n)) {
+                one(a, b, product, self);
+            }
         }
+        products
     }
-    Ok(products)
 }
 
 /// One product of extents above 0 into zeros.
@@ -115,10 +133,9 @@ mod tests {
         for (transpose_a, transpose_b) in
             [(false, false), (false, true), (true, false), (true, true)]
         {
-            let mut state = State::new(&Limits::default());
-            let found = state
-                .matmul_batched(2, a.clone(), b.clone(), 3, 5, 4, transpose_a, transpose_b)
-                .unwrap();
+            let shape = Shape { batch, m, k, n, transpose_a, transpose_b };
+            shape.admit(&mut State::new(&Limits::default()), a.len(), b.len()).unwrap();
+            let found = shape.products(&a, &b);
             assert_eq!(found.len(), batch * m * n);
             for (at, found) in found.iter().enumerate() {
                 let (of, row, column) = (at / (m * n), at / n % m, at % n);
@@ -137,12 +154,17 @@ mod tests {
     #[test]
     fn what_is_too_large_is_refused_before_it_is_allocated() {
         let mut state = State::new(&Limits::default());
-        let huge = u32::MAX;
-        assert!(state.matmul(vec![], vec![], huge, 0, huge, false, false).is_err());
-        assert!(state.matmul_batched(huge, vec![], vec![], huge, huge, huge, true, true).is_err());
-        assert!(state.matmul(vec![1.0], vec![1.0], 1, huge, 1, false, false).is_err());
-        assert_eq!(state.matmul(vec![], vec![], 2, 0, 1, false, false).unwrap(), [0.0; 2]);
-        let error = state.matmul(vec![1.0], vec![1.0], 1, 2, 1, false, false).unwrap_err();
+        let huge = u32::MAX as usize;
+        let mut admit = |batch, [m, k, n]: [usize; 3], a, b| {
+            Shape { batch, m, k, n, transpose_a: true, transpose_b: false }.admit(&mut state, a, b)
+        };
+        assert!(admit(1, [huge, 0, huge], 0, 0).is_err());
+        assert!(admit(huge, [huge; 3], 0, 0).is_err());
+        assert!(admit(1, [1, huge, 1], 1, 1).is_err());
+        admit(1, [2, 0, 1], 0, 0).unwrap();
+        let error = admit(1, [1, 2, 1], 1, 2).unwrap_err();
         assert_eq!(error.to_string(), "matmul was given 1 floats in a, expected 2");
+        let nothing = Shape { batch: 1, m: 2, k: 0, n: 1, transpose_a: false, transpose_b: false };
+        assert_eq!(nothing.products(&[], &[]), [0.0; 2]);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kge_kernels::row::all_finite;
 use kge_model::{
     Description, Direction, Error as ModelError, HyperParameters, Layout, QueryBatch,
     QueryGradient, ScoringModel, Session,
@@ -318,14 +319,6 @@ impl Session for PluginSession<'_> {
         }
         Ok(())
     }
-}
-
-/// Without branches, so that it takes a fraction of the copy.
-fn all_finite(rows: &[f32]) -> bool {
-    // All exponent bits set.
-    const EXPONENT: u32 = 0x7f80_0000;
-    let unsound = |any, value: &f32| any | (value.to_bits() & EXPONENT == EXPONENT);
-    !rows.iter().fold(false, unsound)
 }
 
 pub(crate) fn direction_name(direction: Direction) -> &'static str {

@@ -10,7 +10,7 @@ use std::ops::Range;
 use kge_model::{Direction, Layout, QueryBatch};
 
 /// Floats of the relation rows of one call: 512 KiB.
-const FLOATS: usize = 1 << 17;
+const FLOATS: usize = 1 << 16;
 
 /// A batch's queries, sorted by relation.
 pub(crate) struct Parts<'b> {

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 #[cfg(target_arch = "wasm32")]
 pub fn product(a: &[f32], b: &[f32], shape: [usize; 3], transposed: [bool; 2]) -> Vec<f32> {
     let [m, k, n] = shape.map(|extent| extent as u32);
+    let [a, b] = [a, b].map(bytemuck::cast_slice);
     crate::guest::kge::model::linalg::matmul(a, b, m, k, n, transposed[0], transposed[1])
 }
 
