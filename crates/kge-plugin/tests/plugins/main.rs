@@ -95,13 +95,33 @@ fn both_directions_give_the_papers_score() {
     assert_eq!(scores(&load(&host, "complex"), 1, rows), [-80.0; 2]);
 }
 
-/// Rows of a batch, and which relation each uses.
-const RELATION_OF: [u32; 6] = [1, 0, 1, 1, 1, 1];
+#[test]
+fn matrices_of_many_relations_cross_a_few_at_a_time() {
+    let host = Host::new(HostConfig::default()).unwrap();
+    // 9,216 floats a matrix: seven a call. Relations 8 to 16, a call's and more, and the last are
+    // nobody's.
+    let relation_of: Vec<u32> = (0..50).map(|row| row * 31 % 29).collect();
+    let relation_of = relation_of.into_iter().filter(|of| !(8..=16).contains(of));
+    let batch = (&relation_of.collect::<Vec<u32>>()[..], 31);
+    same_of::<rescal::Rescal>(&load(&host, "rescal"), 96, batch, 1e-5);
+    same_of::<transr::TransR>(&load(&host, "transr"), 96, batch, 1e-5);
+    same_of::<transr::TransR>(&load(&host, "transr"), 96, (&[], 31), 0.0);
+}
 
 fn same<M: Scoring>(plugin: &Plugin, tolerance: f32) {
+    same_of::<M>(plugin, DIM, (&[1, 0, 1, 1, 1, 1], 2), tolerance);
+}
+
+/// For rows that use these of so many relations.
+fn same_of<M: Scoring>(
+    plugin: &Plugin,
+    dim: usize,
+    (relation_of, distinct): (&[u32], usize),
+    tolerance: f32,
+) {
     let defaults = plugin.description().complete(&Default::default()).unwrap();
-    let native = M::configure(DIM, &defaults).unwrap();
-    let sandboxed = plugin.configure(DIM, &Default::default()).unwrap();
+    let native = M::configure(dim, &defaults).unwrap();
+    let sandboxed = plugin.configure(dim, &Default::default()).unwrap();
     let (layout, expected) = (sandboxed.layout(), native.layout());
     assert_eq!(layout.entity_width, expected.entity_width);
     assert_eq!(layout.relation_width, expected.relation_width);
@@ -129,10 +149,12 @@ fn same<M: Scoring>(plugin: &Plugin, tolerance: f32) {
             Direction::Head => (kge_plugin_sdk::Direction::Head, 1),
             Direction::Relation => (kge_plugin_sdk::Direction::Relation, 2),
         };
-        let relation_of = if lists == 2 { [0; RELATION_OF.len()] } else { RELATION_OF };
+        let zeros = vec![0; relation_of.len()];
+        let relation_of = if lists == 2 { &zeros[..] } else { relation_of };
         let anchors = wave(lists * relation_of.len() * layout.entity_width, 0.0);
-        let relations = if lists == 2 { Vec::new() } else { wave(2 * layout.relation_width, 1.0) };
-        let (anchors, relations, relation_of) = (&anchors[..], &relations[..], &relation_of[..]);
+        let distinct = if lists == 2 { 0 } else { distinct };
+        let relations = wave(distinct * layout.relation_width, 1.0);
+        let (anchors, relations) = (&anchors[..], &relations[..]);
         let d_query = wave(relation_of.len() * layout.query_width, 2.0);
         let batch = QueryBatch { direction, anchors, relations, relation_of, context: &[] };
         let given = Batch {
