@@ -1,12 +1,15 @@
 //! What ranking counts: better and equal candidates, and the best few.
 
+mod screen;
+
 use std::{cmp::Ordering, collections::BinaryHeap};
 
 use crate::{
     Similarity,
     simd::vectorise,
-    tile::{self, Grouped, ROWS, TILE, Transposed},
+    tile::{self, Grouped, ROWS, TILE, Transposed, amx::SIDE},
 };
+use screen::{Rows, Screen};
 
 /// How many candidates stand before a target, and how many beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,9 +39,9 @@ pub fn standing(scores: &[f32], target: usize, left_out: &[u32]) -> Standing {
     let bar = scores[target];
     let mut standing = count(scores, bar);
     left_out.iter().map(|&c| c as usize).filter(|&c| c != target).for_each(|candidate| {
-        standing.forget(scores[candidate], bar);
+        standing.forget(order(scores[candidate], bar));
     });
-    standing.forget(bar, bar);
+    standing.forget(order(bar, bar));
     standing
 }
 
@@ -68,10 +71,26 @@ fn is_better(score: f32, bar: f32) -> bool {
     !(score <= bar)
 }
 
+/// Greater where either is no number, as [`is_better`] says.
+fn order(score: f32, bar: f32) -> Ordering {
+    score.partial_cmp(&bar).unwrap_or(Ordering::Greater)
+}
+
 impl Standing {
-    fn forget(&mut self, score: f32, bar: f32) {
-        self.better -= usize::from(is_better(score, bar));
-        self.equal -= usize::from(score == bar);
+    fn add(&mut self, order: Ordering, count: usize) {
+        match order {
+            Ordering::Greater => self.better += count,
+            Ordering::Equal => self.equal += count,
+            Ordering::Less => {}
+        }
+    }
+
+    fn forget(&mut self, order: Ordering) {
+        match order {
+            Ordering::Greater => self.better -= 1,
+            Ordering::Equal => self.equal -= 1,
+            Ordering::Less => {}
+        }
     }
 }
 
@@ -84,13 +103,15 @@ pub struct Ranker {
     target_biases: Vec<f32>,
     block: Vec<f32>,
     bars: Vec<f32>,
+    screen: Screen,
 }
 
 impl Ranker {
     /// Where each query's target stands among all candidates. `queries` is `[m, width]`,
     /// `candidates` `[n, width]`; `biases`, `[n]` or none, are added to their scores. `left_out(i)`
     /// are the candidates that do not count for query `i`, sorted, without repetition; the target
-    /// never counts.
+    /// never counts. Where there are AMX's tiles they tell most dot products apart; the ranks are
+    /// the same.
     ///
     /// # Panics
     /// If a length does not fit or a target is no candidate.
@@ -103,11 +124,47 @@ impl Ranker {
         left_out: impl Fn(usize) -> &'k [u32],
         standings: &mut [Standing],
     ) {
+        let screens = Screen::fits(similarity, width);
+        let rows = (queries, candidates, width);
+        self.run((similarity, screens), rows, biases, targets, left_out, standings);
+    }
+
+    /// [`standings`](Self::standings), with tiles of bf16 or without.
+    fn run<'k>(
+        &mut self,
+        (similarity, screens): (Similarity, bool),
+        (queries, candidates, width): (&[f32], &[f32], usize),
+        biases: &[f32],
+        targets: &[u32],
+        left_out: impl Fn(usize) -> &'k [u32],
+        standings: &mut [Standing],
+    ) {
         let m = targets.len();
         assert_eq!(queries.len(), m * width, "queries are [{m}, {width}]");
         assert_eq!(standings.len(), m, "a standing a query");
         standings.fill(Standing::default());
-        self.blocks.resize_with(m.div_ceil(ROWS), Grouped::default);
+        self.find_bars(similarity, (queries, candidates, width), biases, targets);
+        // Looked up once, not once a tile.
+        let left_out: Vec<&[u32]> = (0..m).map(left_out).collect();
+        let left_out = &left_out[..];
+        let problem = Problem { queries, candidates, width, biases, targets, left_out };
+        if screens {
+            self.screened(problem, standings);
+        } else {
+            self.scored(similarity, problem, standings);
+        }
+    }
+
+    /// Packs the queries and scores each one's target. The bars come from the same kernel as the
+    /// scores: a target equals itself.
+    fn find_bars(
+        &mut self,
+        similarity: Similarity,
+        (queries, candidates, width): (&[f32], &[f32], usize),
+        biases: &[f32],
+        targets: &[u32],
+    ) {
+        self.blocks.resize_with(targets.len().div_ceil(ROWS), Grouped::default);
         self.bars.clear();
         for (rows, (packed, targets)) in
             queries.chunks(ROWS * width).zip(self.blocks.iter_mut().zip(targets.chunks(ROWS)))
@@ -120,13 +177,21 @@ impl Ranker {
                 self.targets.extend_from_slice(row);
                 self.target_biases.extend(biases.get(target as usize));
             }
-            // The bars come from the same kernel as the scores: a target equals itself.
             self.transposed.pack(&self.targets, width, &self.target_biases);
             self.block.resize(tile::block_len(targets.len(), targets.len()), 0.0);
             tile::scores(similarity, packed, &self.transposed, &mut self.block);
             let bar = |i| self.block[tile::place(targets.len(), i, i)];
             self.bars.extend((0..targets.len()).map(bar));
         }
+    }
+
+    /// Every candidate is scored.
+    fn scored(
+        &mut self,
+        similarity: Similarity,
+        Problem { candidates, width, biases, targets, left_out, .. }: Problem<'_>,
+        standings: &mut [Standing],
+    ) {
         for (tile, rows) in candidates.chunks(TILE * width).enumerate() {
             let (start, length) = (tile * TILE, rows.len() / width);
             let tile_biases = biases.get(start..start + length).unwrap_or_default();
@@ -143,21 +208,69 @@ impl Ranker {
                         standing.better += found.better;
                         standing.equal += found.equal;
                     }
-                    let here = |id: u32| (id as usize).checked_sub(start).filter(|&c| c < length);
-                    let score = |c| self.block[tile::place(count, query, c)];
-                    let left_out = left_out(i);
-                    let first = left_out.partition_point(|&id| (id as usize) < start);
-                    let others = left_out[first..].iter().filter(|&&id| id != targets[i]);
-                    for c in others.map_while(|&id| here(id)) {
-                        standing.forget(score(c), bar);
-                    }
-                    if here(targets[i]).is_some() {
-                        standing.forget(bar, bar);
+                    for c in here(left_out[i], targets[i], start, length) {
+                        standing.forget(order(self.block[tile::place(count, query, c)], bar));
                     }
                 }
             }
         }
     }
+
+    /// Only what is too close to a target is scored.
+    fn screened(
+        &mut self,
+        Problem { queries, candidates, width, biases, targets, left_out }: Problem<'_>,
+        standings: &mut [Standing],
+    ) {
+        let Self { bars, screen, .. } = self;
+        screen.take_queries(queries, width);
+        for (tile, rows) in candidates.chunks(TILE * width).enumerate() {
+            let (start, length) = (tile * TILE, rows.len() / width);
+            let biases = biases.get(start..start + length).unwrap_or_default();
+            let rows = Rows { floats: rows, width, biases };
+            screen.take_tile(rows);
+            for (side, bars) in bars.chunks(SIDE).enumerate() {
+                let first = side * SIDE;
+                let floats = &queries[first * width..][..bars.len() * width];
+                let asked = (side, Rows { floats, width, biases: &[] });
+                let standings = &mut standings[first..][..bars.len()];
+                let compared = screen.compare(asked, rows, bars, |lane, order, count| {
+                    standings[lane].add(order, count);
+                });
+                for (lane, (standing, &bar)) in standings.iter_mut().zip(bars).enumerate() {
+                    let own = here(left_out[first + lane], targets[first + lane], start, length);
+                    for candidate in own {
+                        standing.forget(compared.order(candidate, lane, bar));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What is ranked.
+#[derive(Clone, Copy)]
+struct Problem<'a> {
+    queries: &'a [f32],
+    candidates: &'a [f32],
+    width: usize,
+    biases: &'a [f32],
+    targets: &'a [u32],
+    /// Of each query.
+    left_out: &'a [&'a [u32]],
+}
+
+/// Which of a tile's candidates do not count: those left out, and the target.
+fn here(
+    left_out: &[u32],
+    target: u32,
+    start: usize,
+    length: usize,
+) -> impl Iterator<Item = usize> + use<'_> {
+    let place = move |id: u32| (id as usize).checked_sub(start).filter(|&c| c < length);
+    let first = left_out.partition_point(|&id| (id as usize) < start);
+    let others = left_out[first..].iter().map_while(move |&id| place(id).map(|c| (id, c)));
+    others.filter(move |&(id, _)| id != target).map(|(_, c)| c).chain(place(target))
 }
 
 /// A candidate with its score; greater is better, and of equals the lower id.
@@ -247,10 +360,11 @@ mod tests {
                 list.sort_unstable();
                 list.dedup();
             }
-            for similarity in plain::ALL {
+            let screens = plain::ALL.map(|similarity| (similarity, false)).into_iter();
+            for (similarity, screens) in screens.chain([(Similarity::Dot, true)]) {
                 let mut found = vec![Standing { better: 7, equal: 7 }; m];
-                Ranker::default().standings(
-                    similarity,
+                Ranker::default().run(
+                    (similarity, screens),
                     (&queries, &candidates, width),
                     &biases,
                     &targets,
@@ -268,6 +382,48 @@ mod tests {
                     let expected = standing(&scores, targets[i] as usize, &left_out[i]);
                     assert_eq!(found[i], expected, "{similarity:?}, {n} candidates, query {i}");
                 }
+            }
+        }
+    }
+
+    /// Rows of all sizes and signs, near-ties, and what is no number: rounded products change no
+    /// rank.
+    #[test]
+    fn a_screen_changes_no_rank() {
+        use crate::similarity::plain;
+        let (m, n) = (70, 1000);
+        for (width, scale) in [(7, 1.0), (64, 1e-3), (200, 1e-19), (33, 1e18), (40, 1e-30)] {
+            let (mut queries, mut candidates) =
+                (plain::matrix(m, width, 1), plain::matrix(n, width, 2));
+            for (at, rows) in candidates.chunks_exact_mut(width).enumerate() {
+                rows.iter_mut().for_each(|x| *x *= scale * (1.0 + (at % 7) as f32));
+            }
+            // Nearly the same rows, and the very same.
+            for at in (10..n).step_by(10) {
+                candidates.copy_within(0..width, at * width);
+                candidates[at * width] *= 1.0 + (at % 30) as f32 * f32::EPSILON;
+            }
+            queries.iter_mut().for_each(|x| *x *= scale);
+            candidates[501 * width] = f32::NAN;
+            candidates[502 * width] = f32::INFINITY;
+            queries[3 * width] = f32::NAN;
+            queries[4 * width] = f32::NEG_INFINITY;
+            let targets: Vec<u32> = (0..m).map(|i| (i * 370 % n) as u32).collect();
+            let biases: Vec<f32> = plain::matrix(n, 1, 3).iter().map(|x| x * scale).collect();
+            for biases in [&[][..], &biases] {
+                let ranks = |screens| {
+                    let mut found = vec![Standing::default(); m];
+                    Ranker::default().run(
+                        (Similarity::Dot, screens),
+                        (&queries, &candidates, width),
+                        biases,
+                        &targets,
+                        |i| if i % 2 == 0 { &[0, 10, 11, 500, 501, 502, 999] } else { &[] },
+                        &mut found,
+                    );
+                    found
+                };
+                assert_eq!(ranks(true), ranks(false), "{width} floats of {scale}");
             }
         }
     }
