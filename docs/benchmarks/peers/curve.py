@@ -6,7 +6,7 @@
 
 Form `libkge` is autograd with LibKGE's formula, a forward and a backward pass each way; `manual`
 has its gradients by hand, both ways at once, and allocates every big buffer only once. With bf16
-the factors of its products and the scores are bf16; rows, sums and Adagrad's state stay f32.
+the factors and results of its products over all entities are bf16; rows and Adagrad stay f32.
 
 A JSON line an epoch: {"epoch", "seconds", "mrr"}. Ranking, which is not in `seconds`, is filtered,
 both ways, ties in the middle. --check compares the gradients of `manual` with autograd's.
@@ -22,11 +22,11 @@ import torch.nn.functional as F
 
 import triples
 
-RATE, DEVIATION, PENALTY, SEED = 0.1, 1e-3, 0.05, 1
+WIDTH, RATE, DEVIATION, PENALTY, SEED = 256, 0.1, 1e-3, 0.05, 1
 
 
 def both_ways(batch, relations):
-    """The queries of triples: (h, r, ?) and (t, r + relations, ?), as anchors, relations, targets."""
+    """The queries (h, r, ?) and (t, r + relations, ?): anchors, relations and targets of each."""
     heads, between, tails = batch.unbind(1)
     return (heads, between, tails), (tails, between + relations, heads)
 
@@ -166,9 +166,9 @@ def train(args):
     splits, entities, relations = triples.numbered(args.data)
     splits = {split: torch.tensor(numbers) for split, numbers in splits.items()}
     ranking = Ranking(splits["valid"], torch.cat(list(splits.values())), relations)
-    tables = parameters(entities, relations, args.width, DEVIATION)
+    tables = parameters(entities, relations, WIDTH, DEVIATION)
     form = FORMS[args.form](*tables, args.batch, args.precision)
-    optimiser = torch.optim.Adagrad(tables, lr=RATE, eps=1e-10, fused=args.fused)
+    optimiser = torch.optim.Adagrad(tables, lr=RATE, eps=1e-10, fused=args.form == "manual")
     seconds = 0.0
     for epoch in range(1, args.epochs + 1):
         began = time.perf_counter()
@@ -203,9 +203,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--data", metavar="DIR")
     parser.add_argument("--batch", type=int, default=512, help="triples")
-    parser.add_argument("--width", type=int, default=256, help="floats a row")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--fused", action="store_true")
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
