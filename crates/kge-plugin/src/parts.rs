@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use kge_model::{Direction, Layout, QueryBatch};
 
-/// Floats of the relation rows of one call: 512 KiB.
+/// Floats of the relation rows of one call: 256 KiB.
 const FLOATS: usize = 1 << 16;
 
 /// A batch's queries, sorted by relation.
@@ -36,10 +36,12 @@ pub(crate) struct Part<'b> {
 }
 
 impl<'b> Parts<'b> {
-    /// None if one call does: narrow rows, or gradients of shared tensors, which would have to be
-    /// summed over the parts.
+    /// None if one call does: rows that fit or are not much wider than an entity's, whose copies
+    /// would cost what they spare; or gradients of shared tensors, which would have to be summed over
+    /// the parts.
     pub(crate) fn of(batch: &QueryBatch<'b>, layout: &Layout) -> Option<Self> {
         let together = batch.relations.len() <= FLOATS
+            || layout.relation_width <= 4 * layout.entity_width
             || batch.direction == Direction::Relation
             || !layout.shared.is_empty()
             || !batch.context.is_empty();
