@@ -224,13 +224,14 @@ impl Ranking<'_> {
             }
             buffers.targets.clear();
             buffers.targets.extend(triples.iter().map(|&triple| query(triple).target));
+            let left_out: Vec<&[u32]> = triples.iter().map(|&triple| known(triple)).collect();
             buffers.standings.resize(triples.len(), Standing::default());
             buffers.ranker.standings(
                 layout.similarity,
                 (&buffers.rows, candidates, layout.query_width),
                 &self.embeddings.biases,
                 &buffers.targets,
-                |index| known(triples[index]),
+                &left_out,
                 &mut buffers.standings,
             );
             for (rank, standing) in ranks.iter_mut().zip(&buffers.standings) {

@@ -115,10 +115,11 @@ fn steps_allocate_nothing() {
             "negatives, {similarity:?}"
         );
         let (mut ranker, mut standings) = (Ranker::default(), vec![Standing::default(); m]);
+        let left_out = vec![&[][..]; m];
         assert_eq!(
             allocations(|| {
                 let rows = (&queries[..], &candidates[..], width);
-                ranker.standings(similarity, rows, &[], &ids, |_| &[], &mut standings);
+                ranker.standings(similarity, rows, &[], &ids, &left_out, &mut standings);
             }),
             0,
             "ranking, {similarity:?}"

@@ -108,20 +108,20 @@ pub struct Ranker {
 
 impl Ranker {
     /// Where each query's target stands among all candidates. `queries` is `[m, width]`,
-    /// `candidates` `[n, width]`; `biases`, `[n]` or none, are added to their scores. `left_out(i)`
+    /// `candidates` `[n, width]`; `biases`, `[n]` or none, are added to their scores. `left_out[i]`
     /// are the candidates that do not count for query `i`, sorted, without repetition; the target
     /// never counts. Where there are AMX's tiles they tell most dot products apart; the ranks are
     /// the same.
     ///
     /// # Panics
     /// If a length does not fit or a target is no candidate.
-    pub fn standings<'k>(
+    pub fn standings(
         &mut self,
         similarity: Similarity,
         (queries, candidates, width): (&[f32], &[f32], usize),
         biases: &[f32],
         targets: &[u32],
-        left_out: impl Fn(usize) -> &'k [u32],
+        left_out: &[&[u32]],
         standings: &mut [Standing],
     ) {
         let screens = Screen::fits(similarity, width);
@@ -130,13 +130,13 @@ impl Ranker {
     }
 
     /// [`standings`](Self::standings), with tiles of bf16 or without.
-    fn run<'k>(
+    fn run(
         &mut self,
         (similarity, screens): (Similarity, bool),
         (queries, candidates, width): (&[f32], &[f32], usize),
         biases: &[f32],
         targets: &[u32],
-        left_out: impl Fn(usize) -> &'k [u32],
+        left_out: &[&[u32]],
         standings: &mut [Standing],
     ) {
         let m = targets.len();
@@ -144,9 +144,7 @@ impl Ranker {
         assert_eq!(standings.len(), m, "a standing a query");
         standings.fill(Standing::default());
         self.find_bars(similarity, (queries, candidates, width), biases, targets);
-        // Looked up once, not once a tile.
-        let left_out: Vec<&[u32]> = (0..m).map(left_out).collect();
-        let left_out = &left_out[..];
+        assert_eq!(left_out.len(), m, "a list of what is left out a query");
         let problem = Problem { queries, candidates, width, biases, targets, left_out };
         if screens {
             self.screened(problem, standings);
@@ -368,7 +366,7 @@ mod tests {
                     (&queries, &candidates, width),
                     &biases,
                     &targets,
-                    |i| &left_out[i],
+                    &left_out.iter().map(Vec::as_slice).collect::<Vec<_>>(),
                     &mut found,
                 );
                 let (mut grouped, mut transposed) = (Grouped::default(), Transposed::default());
@@ -410,6 +408,9 @@ mod tests {
             queries[4 * width] = f32::NEG_INFINITY;
             let targets: Vec<u32> = (0..m).map(|i| (i * 370 % n) as u32).collect();
             let biases: Vec<f32> = plain::matrix(n, 1, 3).iter().map(|x| x * scale).collect();
+            let left_out: Vec<&[u32]> = (0..m)
+                .map(|i| if i % 2 == 0 { &[0, 10, 11, 500, 501, 502, 999][..] } else { &[] })
+                .collect();
             for biases in [&[][..], &biases] {
                 let ranks = |screens| {
                     let mut found = vec![Standing::default(); m];
@@ -418,7 +419,7 @@ mod tests {
                         (&queries, &candidates, width),
                         biases,
                         &targets,
-                        |i| if i % 2 == 0 { &[0, 10, 11, 500, 501, 502, 999] } else { &[] },
+                        &left_out,
                         &mut found,
                     );
                     found
