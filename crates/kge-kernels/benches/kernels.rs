@@ -237,7 +237,7 @@ fn ranking(criterion: &mut Criterion) {
         group.bench_function(format!("{similarity:?}"), |bencher| {
             bencher.iter(|| {
                 let rows = (&queries[..], &entities[..], WIDTH);
-                ranker.standings(similarity, rows, &[], &targets, &[&[]; 960], &mut standings);
+                ranker.standings(similarity, rows, &[], &targets, &[&[][..]; 960], &mut standings);
             });
         });
     }
