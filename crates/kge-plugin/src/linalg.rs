@@ -59,7 +59,10 @@ fn multiply(
 }
 
 impl Shape {
-    /// Whether the factors have the right lengths and the call can still afford their products.
+    /// Charges the products to the call's budget.
+    ///
+    /// # Errors
+    /// If it cannot afford them, or a factor has the wrong length.
     fn admit(self, state: &mut State, a: usize, b: usize) -> wasmtime::Result<()> {
         let Self { batch, m, k, n, .. } = self;
         // Extents are of 32 bits: three of them fit into 128.
@@ -83,7 +86,8 @@ impl Shape {
     fn products(self, a: &[f32], b: &[f32]) -> Vec<f32> {
         let Self { batch, m, k, n, .. } = self;
         let mut products = vec![0.0; batch * m * n];
-        if m * k * n > 0 {
+        // Extents of products that are admitted may be anything where there are none.
+        if !products.is_empty() && k > 0 {
             let factors = a.chunks_exact(m * k).zip(b.chunks_exact(k * n));
             for ((a, b), product) in factors.zip(products.chunks_exact_mut(m * n)) {
                 one(a, b, product, self);
@@ -166,5 +170,8 @@ mod tests {
         assert_eq!(error.to_string(), "matmul was given 1 floats in a, expected 2");
         let nothing = Shape { batch: 1, m: 2, k: 0, n: 1, transpose_a: false, transpose_b: false };
         assert_eq!(nothing.products(&[], &[]), [0.0; 2]);
+        let none = Shape { batch: 0, m: huge, k: huge, n: huge, ..nothing };
+        none.admit(&mut state, 0, 0).unwrap();
+        assert!(none.products(&[], &[]).is_empty());
     }
 }

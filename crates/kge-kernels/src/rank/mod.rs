@@ -390,7 +390,20 @@ mod tests {
     fn a_screen_changes_no_rank() {
         use crate::similarity::plain;
         let (m, n) = (70, 1000);
-        for (width, scale) in [(7, 1.0), (64, 1e-3), (200, 1e-19), (33, 1e18), (40, 1e-30)] {
+        let scales = [
+            (7, 1.0, 1.0),
+            (64, 1e-3, 1e-3),
+            (200, 1e-19, 1e-19),
+            (33, 1e18, 1e18),
+            (40, 1e-30, 1e-30),
+            // Squares that are no normal numbers, and factors that are none.
+            (8, 1.0, 1e-23),
+            (8, 1e-23, 1.0),
+            (64, 1.0, 1e-20),
+            (16, 1e10, 1e-39),
+            (16, 1e-39, 1e10),
+        ];
+        for (width, asked, scale) in scales {
             let (mut queries, mut candidates) =
                 (plain::matrix(m, width, 1), plain::matrix(n, width, 2));
             for (at, rows) in candidates.chunks_exact_mut(width).enumerate() {
@@ -401,13 +414,14 @@ mod tests {
                 candidates.copy_within(0..width, at * width);
                 candidates[at * width] *= 1.0 + (at % 30) as f32 * f32::EPSILON;
             }
-            queries.iter_mut().for_each(|x| *x *= scale);
+            queries.iter_mut().for_each(|x| *x *= asked);
             candidates[501 * width] = f32::NAN;
             candidates[502 * width] = f32::INFINITY;
             queries[3 * width] = f32::NAN;
             queries[4 * width] = f32::NEG_INFINITY;
             let targets: Vec<u32> = (0..m).map(|i| (i * 370 % n) as u32).collect();
-            let biases: Vec<f32> = plain::matrix(n, 1, 3).iter().map(|x| x * scale).collect();
+            let biases: Vec<f32> =
+                plain::matrix(n, 1, 3).iter().map(|x| x * asked * scale).collect();
             let left_out: Vec<&[u32]> = (0..m)
                 .map(|i| if i % 2 == 0 { &[0, 10, 11, 500, 501, 502, 999][..] } else { &[] })
                 .collect();
@@ -424,8 +438,31 @@ mod tests {
                     );
                     found
                 };
-                assert_eq!(ranks(true), ranks(false), "{width} floats of {scale}");
+                assert_eq!(ranks(true), ranks(false), "{width} floats of {asked} and {scale}");
             }
+        }
+    }
+
+    /// The queries differ in width from a side's, and most candidates are one row.
+    #[test]
+    fn a_screen_changes_no_rank_among_rows_that_are_alike() {
+        use crate::similarity::plain;
+        let (n, width) = (700, 24);
+        let mut candidates = plain::matrix(1, width, 2).repeat(n);
+        candidates[300 * width..400 * width].copy_from_slice(&plain::matrix(100, width, 5));
+        candidates[..50 * width].fill(0.0);
+        for m in [1, 33] {
+            let queries = plain::matrix(m, width, 1);
+            let targets: Vec<u32> = (0..m).map(|i| (i * 61 % n) as u32).collect();
+            let left_out = vec![&[3, 299, 300, 350, 699][..]; m];
+            let ranks = |screens| {
+                let mut found = vec![Standing::default(); m];
+                let rows = (&queries[..], &candidates[..], width);
+                let how = (Similarity::Dot, screens);
+                Ranker::default().run(how, rows, &[], &targets, &left_out, &mut found);
+                found
+            };
+            assert_eq!(ranks(true), ranks(false), "{m} queries");
         }
     }
 

@@ -3,14 +3,18 @@
 //! The product of rows rounded to bf16 lies near the score that the kernels in `f32` give, within a
 //! bound that is known beforehand. It tells most candidates from the target. Those too close to
 //! call are scored again: by a dot product in `f32` of any order, and if that is too close as well,
-//! by the very chain of operations of the kernels. So a rank is the same with tiles and without.
+//! by the very chain of operations of the kernels. Where there are many of them, as among rows that
+//! are all alike, the kernels score the whole side. So a rank is the same with tiles and without.
 
 use std::cmp::Ordering;
 
 use crate::{
     Similarity, row,
     simd::vectorise,
-    tile::amx::{self, Left, Part, Right, SIDE},
+    tile::{
+        self, Grouped, Transposed,
+        amx::{self, Left, Part, Right, SIDE},
+    },
 };
 
 /// A number of each query of a side.
@@ -18,6 +22,9 @@ type Lanes<T = f32> = [T; SIDE];
 
 /// Rows wider than this are not screened: the bounds below would say little.
 const WIDEST: usize = 1 << 16;
+
+/// Of so many pairs one may be too close to call before all are scored.
+const RARE: usize = 8;
 
 /// The queries of a call and one tile of candidates, packed; kept from call to call.
 #[derive(Debug, Default)]
@@ -31,6 +38,10 @@ pub(super) struct Screen {
     panel: Vec<Lanes>,
     /// Candidates of the tile and lanes of the side that are too close to call.
     close: Vec<(u32, u32)>,
+    /// A side and a tile as the kernels take them, and its scores.
+    grouped: Grouped,
+    transposed: Transposed,
+    block: Vec<f32>,
 }
 
 /// How far two ways to score a candidate may differ: this times the query's length, and that.
@@ -66,11 +77,11 @@ impl Span {
     /// Of a candidate. With `u = 2^-24`, a sum of `n` products in `f32` is off by `n u |q| |c|` at
     /// most, whatever its order (Higham, Accuracy and Stability of Numerical Algorithms, 3.1, and
     /// Cauchy-Schwarz); rounding both factors adds `2^-8 |q| |c|`. Numbers below the normal ones may
-    /// become 0 in each product and sum. A bias rounds once more. The hundredth covers the lengths'
-    /// own error and terms of higher order.
+    /// become 0 in each product and sum; what that does to factors, [`length_at_most`] covers. A bias
+    /// rounds once more.
     fn of(candidate: &[f32], bias: f32) -> Self {
         const UNIT: f32 = 1.0 / (1 << 24) as f32;
-        let (width, length) = (candidate.len() as f32, 1.01 * row::length(candidate));
+        let (width, length) = (candidate.len() as f32, length_at_most(candidate));
         let reordered = 2.0 * (width + 8.0) * UNIT;
         Self {
             rounded: (reordered + 1.0 / 256.0) * length,
@@ -78,6 +89,13 @@ impl Span {
             more: 4.0 * UNIT * bias.abs() + 4.0 * width * f32::MIN_POSITIVE,
         }
     }
+}
+
+/// A bound of a row's length. The hundredth covers its own error and terms of higher order. Squares
+/// may have become 0, so each number counts as `2^-63` at least: in a product, far more than what
+/// a factor below the normal numbers loses.
+fn length_at_most(row: &[f32]) -> f32 {
+    1.01 * (row::dot(row, row) + row.len() as f32 * f32::MIN_POSITIVE).sqrt()
 }
 
 impl Screen {
@@ -93,7 +111,7 @@ impl Screen {
         self.lengths.extend(queries.chunks(SIDE * width).map(|queries| {
             let mut lengths = [0.0; SIDE];
             for (length, query) in lengths.iter_mut().zip(queries.chunks_exact(width)) {
-                *length = 1.01 * row::length(query);
+                *length = length_at_most(query);
             }
             lengths
         }));
@@ -118,10 +136,11 @@ impl Screen {
         bars: &[f32],
         mut count: impl FnMut(usize, Ordering, usize),
     ) -> Compared<'a> {
-        let Self { tile, spans, panel, close, .. } = self;
+        let Self { tile, spans, panel, close, grouped, transposed, block, .. } = self;
         panel.resize(tile.rows().next_multiple_of(SIDE), [0.0; SIDE]);
         amx::panel(tile, &self.queries, side, true, panel);
-        let mut lanes = [0.0; SIDE];
+        // Lanes without a query are below for sure.
+        let mut lanes = [f32::INFINITY; SIDE];
         lanes[..bars.len()].copy_from_slice(bars);
         let (lengths, biases) = (&self.lengths[side], candidates.biases);
         close.clear();
@@ -134,10 +153,26 @@ impl Screen {
                 sift(panel, spans, &lanes, lengths, close)
             },
         );
+        let pairs = bars.len() * spans.len();
+        let scored = close.len() > pairs / RARE;
+        if scored {
+            let Rows { floats, width, biases } = candidates;
+            grouped.pack(queries.floats, width, Similarity::Dot);
+            transposed.pack(floats, width, biases);
+            block.resize(tile::block_len(bars.len(), spans.len()), 0.0);
+            tile::scores(Similarity::Dot, grouped, transposed, block);
+            for (lane, &bar) in bars.iter().enumerate() {
+                for (candidate, scores) in panel[..spans.len()].iter_mut().enumerate() {
+                    scores[lane] = block[tile::place(bars.len(), lane, candidate)];
+                    count(lane, super::order(scores[lane], bar), 1);
+                }
+            }
+            return Compared { panel, spans, lengths, queries, candidates, scored };
+        }
         for (lane, &better) in better[..bars.len()].iter().enumerate() {
             count(lane, Ordering::Greater, better as usize);
         }
-        let compared = Compared { panel, spans, lengths, queries, candidates };
+        let compared = Compared { panel, spans, lengths, queries, candidates, scored };
         for &(candidate, lane) in &*close {
             if let Some(&bar) = bars.get(lane as usize) {
                 let order = compared.closely(candidate as usize, lane as usize, bar);
@@ -182,11 +217,16 @@ pub(super) struct Compared<'a> {
     lengths: &'a Lanes,
     queries: Rows<'a>,
     candidates: Rows<'a>,
+    /// Whether the panel holds the kernels' scores.
+    scored: bool,
 }
 
 impl Compared<'_> {
     /// How a candidate's score compares with a lane's bar; greater if either is no number.
     pub(super) fn order(&self, candidate: usize, lane: usize, bar: f32) -> Ordering {
+        if self.scored {
+            return super::order(self.panel[candidate][lane], bar);
+        }
         let Span { rounded, more, .. } = self.spans[candidate];
         let (off, span) =
             (self.panel[candidate][lane] - bar, rounded.mul_add(self.lengths[lane], more));
