@@ -34,8 +34,9 @@ plugins: setup ## build the scoring models to plugins/components/
 docs: ## build the book to target/book/
 	@bash .ci/mdbook build docs
 
+# MEASURE takes further flags, of the other peers: `docs/benchmarks/measure --help`.
 bench: plugins ## measure, with PEERS=python3 beside PyTorch and PyKEEN; draw docs/src/reference/benchmarks.md
-	docs/benchmarks/measure $(PEERS:%=--peers %)
+	docs/benchmarks/measure $(PEERS:%=--peers %) $(MEASURE)
 	docs/benchmarks/draw
 
 images: ## build the four images by Nix and load them into Docker

@@ -3,7 +3,6 @@
 //! Names of models say which; all, if there are none. `make plugins` first.
 
 use std::error::Error;
-use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
@@ -12,7 +11,7 @@ use kge_kernels::product::{
 };
 use kge_model::{Direction, HyperParameters, QueryBatch, QueryGradient, ScoringModel as _};
 use kge_plugin::{Host, HostConfig, Plugin, toolchain};
-use kge_plugin_sdk::{Batch, Scoring};
+use kge_plugin_sdk::Scoring;
 
 const BATCH: usize = 1024;
 const RELATIONS: usize = 237;
@@ -96,29 +95,13 @@ fn time<M: Scoring>(name: &str, dim: usize) -> Result<(), Box<dyn Error>> {
     let warm_host = host()?;
     let warm = milliseconds(21, || warm_host.load(&bytes).map(drop))?;
     let plugin = warm_host.load(&bytes)?;
-    let (query, vjp) = sandboxed(&plugin, dim, &HyperParameters::new())?;
+    let defaults = HyperParameters::new();
+    let (query, vjp) = sandboxed(&plugin, dim, &defaults)?;
+    let has_shared = !plugin.configure(dim, &defaults)?.layout().shared.is_empty();
 
-    let native = M::configure(dim, &plugin.description().complete(&HyperParameters::new())?)?;
-    let layout = native.layout();
-    let shared = kge_plugin_sdk::trial::tensors(&layout);
-    let relation_of = relation_of();
-    let batch = Batch {
-        direction: kge_plugin_sdk::Direction::Tail,
-        entities: &wave(BATCH * layout.entity_width, 0.0),
-        relations: &wave(RELATIONS * layout.relation_width, 1.0),
-        relation_of: &relation_of,
-        shared: &shared,
-    };
-    let d_query = wave(BATCH * layout.query_width, 2.0);
-    let runs = if shared.is_empty() { RUNS } else { 3 };
-    let native_query = milliseconds(runs, || {
-        black_box(native.queries(&layout, &batch));
-        Ok::<_, kge_model::Error>(())
-    })?;
-    let native_vjp = milliseconds(runs, || {
-        black_box(native.queries_vjp(&layout, &batch, &d_query));
-        Ok::<_, kge_model::Error>(())
-    })?;
+    let runs = if has_shared { 3 } else { RUNS };
+    let native = kge_plugin_sdk::timing::calls::<M>(dim, BATCH, RELATIONS, runs);
+    let [native_query, native_vjp] = native.ok_or("plain loops multiplied")?;
     println!(
         "{name:<10} dim {dim}: query {query:.3}, native {native_query:.3} ({:.2} of its speed); \
          query-vjp {vjp:.3}, native {native_vjp:.3} ({:.2}); \

@@ -66,7 +66,8 @@ impl BenchReport {
     /// What the sandbox adds to such a step of the native model, 0.01 for a hundredth.
     pub fn overhead(&self, host_ms: f64) -> Option<f64> {
         let plugin = self.query_ms + self.query_vjp_ms;
-        let native = self.native?.query_ms + self.native?.query_vjp_ms;
+        let NativeTimes { query_ms, query_vjp_ms } = self.native?;
+        let native = query_ms + query_vjp_ms;
         Some((plugin - native) / (native + host_ms))
     }
 }
@@ -112,10 +113,9 @@ pub fn bench(
     plugin: &Plugin,
     native: Option<&NativeModel>,
     dim: usize,
-    hyper_parameters: &HyperParameters,
     batch: usize,
 ) -> Result<BenchReport> {
-    let model = plugin.configure(dim, hyper_parameters)?;
+    let model = plugin.configure(dim, &HyperParameters::new())?;
     let layout = model.layout();
     let relations = RELATIONS.min(batch);
     let relation_of: Vec<u32> = (0..batch).map(|row| (row * 31 % relations) as u32).collect();

@@ -1,7 +1,8 @@
 //! A model's crate compiled natively, to tell what its sandbox costs.
 //!
 //! The crate's own `export_model!` leaves a function that times the model; a program of a few lines
-//! calls it. It is built beside the crate's other artefacts, with their dependencies' versions.
+//! calls it. It is built beside the crate's other artefacts, with their dependencies' versions, and as
+//! the host itself is: for any CPU of its architecture.
 
 use std::{
     fmt::Display,
@@ -21,6 +22,8 @@ pub struct NativeTimes {
     /// Of one `query-vjp`.
     pub query_vjp_ms: f64,
 }
+
+const MAIN: &str = "fn main() {\n    model::kge_plugin_time_natively();\n}\n";
 
 /// A program that times the model of a crate.
 #[derive(Debug)]
@@ -69,23 +72,16 @@ impl NativeModel {
             .ok_or_else(|| failed(&"there is more than one model; name the crate of one"))?;
 
         let program = metadata.target_directory.join("native").join(&package.name);
-        let files = [
-            ("Cargo.toml", manifest_of(&package.name, &source)),
-            ("src/main.rs", "fn main() {\n    model::kge_plugin_time_natively();\n}\n".to_owned()),
-            (
-                "Cargo.lock",
-                std::fs::read_to_string(metadata.workspace_root.join("Cargo.lock"))
-                    .unwrap_or_default(),
-            ),
-        ];
-        for (name, text) in files {
-            let path = program.join(name);
-            let folder = path.parent().unwrap_or(&program);
-            std::fs::create_dir_all(folder)
-                .and_then(|()| std::fs::write(&path, text))
-                .map_err(|source| Error::File { path, source })?;
-        }
-        run(cargo("cargo").args(["build", "--release"]).current_dir(&program))?;
+        let lock = metadata.workspace_root.join("Cargo.lock");
+        std::fs::create_dir_all(program.join("src"))
+            .and_then(|()| {
+                std::fs::write(program.join("Cargo.toml"), manifest_of(&package.name, &source))
+            })
+            .and_then(|()| std::fs::write(program.join("src/main.rs"), MAIN))
+            .and_then(|()| std::fs::copy(lock, program.join("Cargo.lock")))
+            .map_err(|source| Error::File { path: program.clone(), source })?;
+        let build = ["build", "--release", "--target-dir=target"];
+        run(cargo("cargo").args(build).current_dir(&program))?;
         Ok(Self(program.join("target/release/native")))
     }
 

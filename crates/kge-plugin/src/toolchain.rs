@@ -70,7 +70,7 @@ impl Toolchain {
     }
 }
 
-/// A cargo that what a surrounding one set for itself does not concern.
+/// Cargo, without what a surrounding one set for itself.
 pub(crate) fn cargo(program: &str) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {

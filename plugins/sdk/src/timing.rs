@@ -17,6 +17,23 @@ pub fn time<M: Scoring>() {
     let &[dim, batch, relations, runs] = &arguments[..] else {
         panic!("arguments: DIM BATCH RELATIONS RUNS");
     };
+    match calls::<M>(dim, batch, relations, runs) {
+        Some([query, vjp]) => println!("{{\"query_ms\": {query}, \"query_vjp_ms\": {vjp}}}"),
+        None => println!("null"),
+    }
+}
+
+/// Milliseconds of `query` and of `query-vjp`, medians of `runs`, with default hyper-parameters;
+/// none if plain loops multiplied.
+///
+/// # Panics
+/// If the model cannot be configured so.
+pub fn calls<M: Scoring>(
+    dim: usize,
+    batch: usize,
+    relations: usize,
+    runs: usize,
+) -> Option<[f64; 2]> {
     let description = M::describe();
     let defaults = description.hyper_parameters.iter().map(|p| (p.name.to_owned(), p.default));
     let model = M::configure(dim, &defaults.collect::<HyperParameters>()).expect("a model");
@@ -34,14 +51,11 @@ pub fn time<M: Scoring>() {
         shared: &shared,
     };
     let d_query = wave(batch * layout.query_width, 2.0);
-    black_box(model.queries(&layout, &asked));
-    if linalg::multiplied() {
-        println!("null");
-        return;
-    }
-    let query = median(runs, || drop(black_box(model.queries(&layout, &asked))));
-    let vjp = median(runs, || drop(black_box(model.queries_vjp(&layout, &asked, &d_query))));
-    println!("{{\"query_ms\": {query}, \"query_vjp_ms\": {vjp}}}");
+    let query = || drop(black_box(model.queries(&layout, &asked)));
+    let vjp = || drop(black_box(model.queries_vjp(&layout, &asked, &d_query)));
+    query();
+    vjp();
+    (!linalg::multiplied()).then(|| [median(runs, query), median(runs, vjp)])
 }
 
 fn wave(count: usize, phase: f32) -> Vec<f32> {

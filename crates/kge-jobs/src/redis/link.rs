@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use fred::{
-    error::Error as Fault,
+    error::{Error as Fault, ErrorKind},
     interfaces::{ClientLike, EventInterface},
     prelude::Client,
     types::{Value, scripts::Script},
@@ -98,7 +98,7 @@ impl Link {
     ) -> Result<Reply> {
         let answer: Result<Value, Fault> =
             script.evalsha_with_reload(&self.client, self.name.as_str(), args).await;
-        let answer = answer.map_err(|fault| fault::in_words(&fault, &self.location))?;
+        let answer = answer.map_err(|fault| self.why(&fault))?;
         let mut reply = Reply::new(answer);
         let verdict = self.read(reply.text())?;
         match (&*verdict, about) {
@@ -117,6 +117,15 @@ impl Link {
                 Err(Error::State { task, state, reason })
             }
             _ => self.read(Err(Unreadable("a verdict"))),
+        }
+    }
+
+    /// What a fault means. A question that was on its way when the connection went runs out of time
+    /// later; by then it is known why.
+    fn why(&self, fault: &Fault) -> Error {
+        match &*self.seen.borrow() {
+            Some(Err(known)) if *fault.kind() == ErrorKind::Timeout => known.clone(),
+            _ => fault::in_words(fault, &self.location),
         }
     }
 

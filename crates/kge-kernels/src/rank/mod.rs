@@ -142,9 +142,9 @@ impl Ranker {
         let m = targets.len();
         assert_eq!(queries.len(), m * width, "queries are [{m}, {width}]");
         assert_eq!(standings.len(), m, "a standing a query");
+        assert_eq!(left_out.len(), m, "a list of what is left out a query");
         standings.fill(Standing::default());
         self.find_bars(similarity, (queries, candidates, width), biases, targets);
-        assert_eq!(left_out.len(), m, "a list of what is left out a query");
         let problem = Problem { queries, candidates, width, biases, targets, left_out };
         if screens {
             self.screened(problem, standings);

@@ -44,8 +44,9 @@ pub(super) struct Screen {
     block: Vec<f32>,
 }
 
-/// How far two ways to score a candidate may differ: this times the query's length, and that.
-#[derive(Clone, Copy, Debug, Default)]
+/// How far two ways to score a candidate may differ: one of the first two times the query's length,
+/// and the third.
+#[derive(Clone, Copy, Debug)]
 struct Span {
     /// Of rounded rows.
     rounded: f32,
@@ -153,33 +154,42 @@ impl Screen {
                 sift(panel, spans, &lanes, lengths, close)
             },
         );
-        let pairs = bars.len() * spans.len();
-        let scored = close.len() > pairs / RARE;
+        let scored = close.len() > bars.len() * spans.len() / RARE;
         if scored {
-            let Rows { floats, width, biases } = candidates;
-            grouped.pack(queries.floats, width, Similarity::Dot);
-            transposed.pack(floats, width, biases);
+            grouped.pack(queries.floats, queries.width, Similarity::Dot);
+            transposed.pack(candidates.floats, candidates.width, biases);
             block.resize(tile::block_len(bars.len(), spans.len()), 0.0);
             tile::scores(Similarity::Dot, grouped, transposed, block);
-            for (lane, &bar) in bars.iter().enumerate() {
-                for (candidate, scores) in panel[..spans.len()].iter_mut().enumerate() {
-                    scores[lane] = block[tile::place(bars.len(), lane, candidate)];
-                    count(lane, super::order(scores[lane], bar), 1);
-                }
+        }
+        let block = scored.then_some(&block[..]);
+        let compared =
+            Compared { count: bars.len(), panel, block, spans, lengths, queries, candidates };
+        for (lane, (&bar, &better)) in bars.iter().zip(&better).enumerate() {
+            if scored {
+                (0..spans.len()).for_each(|at| count(lane, compared.order(at, lane, bar), 1));
+            } else {
+                count(lane, Ordering::Greater, better as usize);
             }
-            return Compared { panel, spans, lengths, queries, candidates, scored };
         }
-        for (lane, &better) in better[..bars.len()].iter().enumerate() {
-            count(lane, Ordering::Greater, better as usize);
-        }
-        let compared = Compared { panel, spans, lengths, queries, candidates, scored };
-        for &(candidate, lane) in &*close {
+        for &(candidate, lane) in close.iter().filter(|_| !scored) {
             if let Some(&bar) = bars.get(lane as usize) {
                 let order = compared.closely(candidate as usize, lane as usize, bar);
                 count(lane as usize, order, 1);
             }
         }
         compared
+    }
+}
+
+/// What two scores that may be off by `span` tell of the exact ones, if they do.
+#[inline(always)]
+fn tell(off: f32, span: f32) -> Option<Ordering> {
+    if off > span {
+        Some(Ordering::Greater)
+    } else if off < -span {
+        Some(Ordering::Less)
+    } else {
+        None
     }
 }
 
@@ -212,29 +222,27 @@ fn sift(
 
 /// A side's queries and a tile's candidates.
 pub(super) struct Compared<'a> {
+    /// Queries of the side.
+    count: usize,
     panel: &'a [Lanes],
+    /// The kernels' scores, where they were asked for.
+    block: Option<&'a [f32]>,
     spans: &'a [Span],
     lengths: &'a Lanes,
     queries: Rows<'a>,
     candidates: Rows<'a>,
-    /// Whether the panel holds the kernels' scores.
-    scored: bool,
 }
 
 impl Compared<'_> {
     /// How a candidate's score compares with a lane's bar; greater if either is no number.
     pub(super) fn order(&self, candidate: usize, lane: usize, bar: f32) -> Ordering {
-        if self.scored {
-            return super::order(self.panel[candidate][lane], bar);
+        if let Some(block) = self.block {
+            return super::order(block[tile::place(self.count, lane, candidate)], bar);
         }
         let Span { rounded, more, .. } = self.spans[candidate];
         let (off, span) =
             (self.panel[candidate][lane] - bar, rounded.mul_add(self.lengths[lane], more));
-        match (off > span, off < -span) {
-            (true, _) => Ordering::Greater,
-            (_, true) => Ordering::Less,
-            _ => self.closely(candidate, lane, bar),
-        }
+        tell(off, span).unwrap_or_else(|| self.closely(candidate, lane, bar))
     }
 
     /// The same without the rounded product.
@@ -244,16 +252,12 @@ impl Compared<'_> {
         let Span { reordered, more, .. } = self.spans[candidate];
         let (off, span) =
             (row::dot(query, row) + bias - bar, reordered.mul_add(self.lengths[lane], more));
-        if off > span {
-            return Ordering::Greater;
-        }
-        if off < -span {
-            return Ordering::Less;
-        }
-        let sum = vectorise(
-            #[inline(always)]
-            || query.iter().zip(row).fold(0.0, |sum: f32, (&q, &c)| q.mul_add(c, sum)),
-        );
-        super::order(sum + bias, bar)
+        tell(off, span).unwrap_or_else(|| {
+            let sum = vectorise(
+                #[inline(always)]
+                || query.iter().zip(row).fold(0.0, |sum: f32, (&q, &c)| q.mul_add(c, sum)),
+            );
+            super::order(sum + bias, bar)
+        })
     }
 }

@@ -91,10 +91,7 @@ async fn bench(settings: &Settings, plugin: &str, dim: usize, batch: usize, json
     } else {
         (load(settings, plugin).await?, None)
     };
-    print(
-        &kge_plugin::bench(&plugin, native.as_ref(), dim, &Default::default(), batch.max(1))?,
-        json,
-    )
+    print(&kge_plugin::bench(&plugin, native.as_ref(), dim, batch.max(1))?, json)
 }
 
 async fn check(settings: &Settings, plugin: &str, json: bool) -> Result {

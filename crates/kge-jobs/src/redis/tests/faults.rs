@@ -53,6 +53,7 @@ async fn away_in_the_middle_is_said_at_once_and_waits_go_on_after_it() {
     let error = store.task(made.id).await.unwrap_err();
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+    assert!(error.to_string().contains("cannot be reached"), "{error}");
     tokio::time::sleep(Duration::from_millis(500)).await;
     let begun = Instant::now();
     let error = store.task(made.id).await.unwrap_err();
