@@ -29,7 +29,7 @@ pub struct Algorithm {
     /// a candidate.
     #[serde(default)]
     pub label_smoothing: f32,
-    /// The precision of a step's products, where every entity is a candidate.
+    /// The precision of a step's products.
     #[serde(default)]
     pub precision: Precision,
     /// How gradients become steps.

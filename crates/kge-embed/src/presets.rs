@@ -101,10 +101,6 @@ mod tests {
                  self_adversarial; binary_cross_entropy needs 1vsall or kvsall",
             ),
             (
-                Algorithm { precision: Precision::Bf16, ..transe.clone() },
-                "precision: negative_sampling takes f32 or auto",
-            ),
-            (
                 Algorithm { optimiser: Optimiser::Adam { learning_rate: -1.0 }, ..transe },
                 "optimiser.learning_rate: -1 is not allowed; it is a finite number above 0",
             ),

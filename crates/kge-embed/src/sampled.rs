@@ -4,8 +4,10 @@
 //! for that query. Where a model projects candidates by the relation, a chunk holds queries of one
 //! relation, so that its candidates are projected once.
 
+use std::sync::{Mutex, PoisonError};
+
 use kge_kernels::{
-    Pool, gather,
+    Pool, Precision, gather,
     loss::SampledLoss,
     negatives::{Gradients, NegativesStep, Problem},
     row,
@@ -21,8 +23,9 @@ use crate::{
 };
 
 /// The buffers of a step.
-#[derive(Default)]
 pub(crate) struct Sampled {
+    /// A thread's own.
+    steps: Vec<Mutex<NegativesStep>>,
     query_rows: Vec<f32>,
     d_queries: Vec<f32>,
     chunks: Vec<Chunk>,
@@ -38,7 +41,6 @@ struct Chunk {
     /// The negatives with their places, sorted.
     places: Vec<(u32, u32)>,
     hits: Vec<(u32, u32)>,
-    step: NegativesStep,
     entities: Vec<f32>,
     biases: Vec<f32>,
     d_queries: Vec<f32>,
@@ -47,6 +49,15 @@ struct Chunk {
     projection: Projection,
     loss: f64,
     outcome: kge_model::Result<()>,
+}
+
+/// How a chunk's queries are compared with its candidates.
+struct Comparison<'a> {
+    step: &'a mut NegativesStep,
+    layout: &'a Layout,
+    loss: SampledLoss,
+    /// Every query's share of the loss.
+    share: f32,
 }
 
 /// Candidates projected by a chunk's relation.
@@ -70,6 +81,17 @@ pub(crate) struct Draw {
 }
 
 impl Sampled {
+    pub(crate) fn new(precision: Precision, pool: &Pool) -> Self {
+        let step = |_| Mutex::new(NegativesStep::new(precision));
+        Self {
+            steps: (0..pool.threads()).map(step).collect(),
+            query_rows: Vec::new(),
+            d_queries: Vec::new(),
+            chunks: Vec::new(),
+            contributions: Contributions::default(),
+        }
+    }
+
     /// One step over a batch, all tail queries before all head queries; returns the summed loss.
     /// For a model that projects candidates the queries are sorted first.
     pub(crate) fn step(
@@ -86,6 +108,7 @@ impl Sampled {
         let queries = &*queries;
         rows.forward(pool, &parameters.embeddings, queries, &mut self.query_rows)?;
         let (query_rows, embeddings, sessions) = (&self.query_rows, &parameters.embeddings, &*rows);
+        let steps = &self.steps;
         pool.chunks(&mut self.chunks[..used], 1, |index, chunk, thread| {
             let chunk = &mut chunk[0];
             // A batch has fewer than 2^32 chunks.
@@ -95,20 +118,21 @@ impl Sampled {
             let query_rows = &query_rows[chunk.start * width..][..chunk.length * width];
             let queries = &queries[chunk.start..][..chunk.length];
             chunk.gather(&mut stream, draw.negatives, embeddings, queries);
-            let loss = (sampled_loss(algorithm.loss), share);
+            let mut step = steps[thread].lock().unwrap_or_else(PoisonError::into_inner);
+            let mut comparison =
+                Comparison { step: &mut step, layout, loss: sampled_loss(algorithm.loss), share };
             if layout.projects_candidates {
                 let mut session = sessions.session(thread);
                 let relation = embeddings.relation(queries[0].relation);
                 chunk.outcome = chunk.compare_projected(
                     &mut **session,
-                    layout,
+                    &mut comparison,
                     relation,
-                    loss,
                     queries,
                     query_rows,
                 );
             } else {
-                chunk.compare(layout, loss, query_rows);
+                chunk.compare(&mut comparison, query_rows);
             }
         });
         for chunk in &mut self.chunks[..used] {
@@ -216,7 +240,6 @@ impl Chunk {
             ids: Vec::new(),
             places: Vec::new(),
             hits: Vec::new(),
-            step: NegativesStep::default(),
             entities: Vec::new(),
             biases: Vec::new(),
             d_queries: Vec::new(),
@@ -258,10 +281,10 @@ impl Chunk {
     }
 
     /// Loss and the gradients of queries and candidates.
-    fn compare(&mut self, layout: &Layout, loss: (SampledLoss, f32), query_rows: &[f32]) {
+    fn compare(&mut self, comparison: &mut Comparison<'_>, query_rows: &[f32]) {
         let rows = std::mem::take(&mut self.entities);
         let mut d_rows = std::mem::take(&mut self.d_entities);
-        self.run(layout, loss, query_rows, &rows, &mut d_rows);
+        self.run(comparison, query_rows, &rows, &mut d_rows);
         (self.entities, self.d_entities) = (rows, d_rows);
     }
 
@@ -269,9 +292,8 @@ impl Chunk {
     fn compare_projected(
         &mut self,
         session: &mut dyn Session,
-        layout: &Layout,
+        comparison: &mut Comparison<'_>,
         relation: &[f32],
-        loss: (SampledLoss, f32),
         queries: &[Query],
         query_rows: &[f32],
     ) -> kge_model::Result<()> {
@@ -289,7 +311,7 @@ impl Chunk {
             context: &[],
         };
         session.candidate(&batch, rows)?;
-        self.run(layout, loss, query_rows, rows, d_rows);
+        self.run(comparison, query_rows, rows, d_rows);
         session.candidate_vjp(&batch, d_rows, gradient)?;
         (self.entities, self.projection) = (entities, projection);
         Ok(())
@@ -297,12 +319,12 @@ impl Chunk {
 
     fn run(
         &mut self,
-        layout: &Layout,
-        (loss, share): (SampledLoss, f32),
+        comparison: &mut Comparison<'_>,
         query_rows: &[f32],
         rows: &[f32],
         d_rows: &mut Vec<f32>,
     ) {
+        let Comparison { step, layout, loss, share } = comparison;
         let width = layout.query_width;
         self.d_queries.resize(query_rows.len(), 0.0);
         d_rows.resize(rows.len(), 0.0);
@@ -321,7 +343,7 @@ impl Chunk {
             target_biases,
             negative_biases,
             hits: &self.hits,
-            weight: share,
+            weight: *share,
         };
         let gradients = Gradients {
             queries: &mut self.d_queries,
@@ -330,7 +352,7 @@ impl Chunk {
             target_biases: d_target_biases,
             negative_biases: d_negative_biases,
         };
-        self.loss = self.step.run(layout.similarity, loss, &problem, gradients);
+        self.loss = step.run(layout.similarity, *loss, &problem, gradients);
     }
 
     /// The gradients of the candidates' own rows.

@@ -56,7 +56,8 @@ pub fn train(
         Parameters::new(&pool, layout, algorithm, graph.entities().len(), relation_rows);
     let mut rows = QueryRows::new(model, &pool)?;
     let precision = settled(algorithm, layout);
-    let (mut against_all, mut sampled) = (AgainstAll::new(precision), Sampled::default());
+    let (mut against_all, mut sampled) =
+        (AgainstAll::new(precision), Sampled::new(precision, &pool));
     let (mut queries, mut labels) = (Vec::new(), Lists::default());
     let questions =
         (algorithm.regime == Regime::KvsAll).then(|| Questions::of(triples, reciprocal));

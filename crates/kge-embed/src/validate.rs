@@ -72,9 +72,6 @@ impl Algorithm {
                 );
             }
         }
-        if sampled && self.precision.rounds() {
-            return refuse("precision", "negative_sampling takes f32 or auto".into());
-        }
         match self.optimiser {
             Optimiser::Sgd { learning_rate }
             | Optimiser::RowAdagrad { learning_rate }

@@ -268,6 +268,11 @@ fn recipes() -> Vec<(&'static str, (Similarity, Extra), Algorithm)> {
         ),
         ("sampled softmax", (Similarity::Dot, Extra::None), sampled.clone()),
         (
+            "sampled softmax, bf16 by tiles",
+            (Similarity::Dot, Extra::None),
+            Algorithm { precision: Precision::Bf16Amx, ..sampled.clone() },
+        ),
+        (
             "logistic, row-wise adagrad",
             (Similarity::Dot, Extra::None),
             Algorithm {

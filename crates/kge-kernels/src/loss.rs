@@ -42,33 +42,45 @@ impl SampledLoss {
 }
 
 fn softmax(positive: f32, negatives: &mut [f32]) -> (f64, f32) {
-    let (maximum, sum) = exponentials(1.0, positive, negatives);
+    let (maximum, sum) = vectorise(
+        #[inline(always)]
+        || {
+            let maximum = highest(negatives, positive);
+            let mut lanes = [0.0; LANES];
+            for chunk in negatives.chunks_mut(LANES) {
+                for (score, lane) in chunk.iter_mut().zip(&mut lanes) {
+                    *score = exp_negative(*score - maximum);
+                    *lane += *score;
+                }
+            }
+            (maximum, tree(lanes))
+        },
+    );
     let own = exp_negative(positive - maximum);
     let normaliser = f64::from(sum) + f64::from(own);
-    let share = (1.0 / normaliser) as f32;
-    negatives.iter_mut().for_each(|p| *p *= share);
+    scale(negatives, (1.0 / normaliser) as f32);
     let loss = f64::from(maximum) + ln(normaliser) - f64::from(positive);
     (loss, (f64::from(own) / normaliser - 1.0) as f32)
 }
 
-/// Replaces scores by `exp(factor score - maximum)`, where the maximum is of these and of `least`;
-/// returns it and their sum.
-fn exponentials(factor: f32, least: f32, scores: &mut [f32]) -> (f32, f32) {
-    let maximum = scores.iter().fold(least, |a, &b| a.max(factor * b));
-    let sum = vectorise(
+/// The highest of the scores and `least`.
+#[inline(always)]
+fn highest(scores: &[f32], least: f32) -> f32 {
+    let mut lanes = [least; LANES];
+    let (whole, rest) = scores.as_chunks::<LANES>();
+    for chunk in whole {
+        for (lane, &score) in lanes.iter_mut().zip(chunk) {
+            *lane = if score > *lane { score } else { *lane };
+        }
+    }
+    lanes.iter().chain(rest).copied().fold(least, f32::max)
+}
+
+fn scale(scores: &mut [f32], factor: f32) {
+    vectorise(
         #[inline(always)]
-        || {
-            let mut lanes = [0.0; LANES];
-            for chunk in scores.chunks_mut(LANES) {
-                for (score, lane) in chunk.iter_mut().zip(&mut lanes) {
-                    *score = exp_negative(factor * *score - maximum);
-                    *lane += *score;
-                }
-            }
-            tree(lanes)
-        },
+        || scores.iter_mut().for_each(|score| *score *= factor),
     );
-    (maximum, sum)
 }
 
 fn ranking(margin: f32, positive: f32, negatives: &mut [f32]) -> (f64, f32) {
@@ -99,18 +111,18 @@ fn self_adversarial(
     positive: f32,
     negatives: &mut [f32],
 ) -> (f64, f32) {
-    let least = negatives.iter().copied().fold(f32::NEG_INFINITY, f32::max) * temperature;
-    let highest = if least.is_finite() { least } else { 0.0 };
     let (losses, normaliser) = vectorise(
         #[inline(always)]
         || {
+            let most = highest(negatives, f32::NEG_INFINITY) * temperature;
+            let most = if most.is_finite() { most } else { 0.0 };
             let (mut losses, mut sums) = ([0.0; LANES], [0.0; LANES]);
             for chunk in negatives.chunks_mut(LANES) {
                 let lanes = losses.iter_mut().zip(&mut sums);
                 for (score, (loss, sum)) in chunk.iter_mut().zip(lanes) {
                     let counts = *score > f32::NEG_INFINITY;
                     let s = if counts { *score } else { 0.0 };
-                    let weight = exp_negative(temperature * s - highest);
+                    let weight = exp_negative(temperature * s - most);
                     let weight = if counts { weight } else { 0.0 };
                     let (value, slope) = softplus(margin + s);
                     *sum += weight;
@@ -122,7 +134,7 @@ fn self_adversarial(
         },
     );
     let share = if normaliser > 0.0 { 1.0 / normaliser } else { 0.0 };
-    negatives.iter_mut().for_each(|d| *d *= share);
+    scale(negatives, share);
     let (value, slope) = softplus(-(margin + positive));
     (f64::from(value) + f64::from(losses) * f64::from(share), -slope)
 }

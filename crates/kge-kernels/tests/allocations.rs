@@ -99,21 +99,26 @@ fn steps_allocate_nothing() {
             negative_biases: &[],
             weight: 1.0,
         };
-        let mut sampled = NegativesStep::default();
-        assert_eq!(
-            allocations(|| {
-                let gradients = Gradients {
-                    queries: &mut d_queries,
-                    targets: &mut d_targets,
-                    negatives: &mut d_candidates,
-                    target_biases: &mut [],
-                    negative_biases: &mut [],
-                };
-                sampled.run(similarity, SampledLoss::Softmax, &problem, gradients);
-            }),
-            0,
-            "negatives, {similarity:?}"
-        );
+        for precision in [F32, Bf16, Bf16Amx, Bf16x3] {
+            if precision != F32 && similarity != Similarity::Dot {
+                continue;
+            }
+            let mut sampled = NegativesStep::new(precision);
+            assert_eq!(
+                allocations(|| {
+                    let gradients = Gradients {
+                        queries: &mut d_queries,
+                        targets: &mut d_targets,
+                        negatives: &mut d_candidates,
+                        target_biases: &mut [],
+                        negative_biases: &mut [],
+                    };
+                    sampled.run(similarity, SampledLoss::Softmax, &problem, gradients);
+                }),
+                0,
+                "negatives, {similarity:?}, {precision:?}"
+            );
+        }
         let (mut ranker, mut standings) = (Ranker::default(), vec![Standing::default(); m]);
         let left_out = vec![&[][..]; m];
         assert_eq!(

@@ -47,14 +47,21 @@ pub struct BenchReport {
     /// Milliseconds of the host's softmax over all entities of FB15k-237, one thread; none for a
     /// model that projects candidates, which is not trained so.
     pub softmax_ms: Option<f64>,
-    /// The same in bf16, by AMX's tiles where the CPU has them, if the model compares by dot
-    /// products.
+    /// The same in bf16, if the model compares by dot products.
     pub softmax_bf16_ms: Option<f64>,
+    /// Which bf16 that is: `bf16_amx` where the CPU has its tiles, or `bf16`.
+    pub bf16: String,
     /// Milliseconds of the host's softmax over 512 shared negatives, one thread.
     pub negatives_ms: f64,
     /// The same model compiled natively, if its source was given and makes a fair comparison.
     pub native: Option<NativeTimes>,
+    /// Why there is none, if its source was given.
+    pub without_native: Option<String>,
 }
+
+/// Why a native model may have no times.
+const INCOMPARABLE: &str =
+    "its products are plain loops natively, and the host's kernels in the sandbox";
 
 impl BenchReport {
     /// The plugin's share of a step whose other part takes so many milliseconds, 0 to 1.
@@ -87,18 +94,21 @@ impl fmt::Display for BenchReport {
         }
         for (candidates, precision, ms) in [
             (format!("{ENTITIES} entities"), "f32", self.softmax_ms),
-            (format!("{ENTITIES} entities"), "bf16", self.softmax_bf16_ms),
+            (format!("{ENTITIES} entities"), &*self.bf16, self.softmax_bf16_ms),
             (format!("{NEGATIVES} negatives"), "f32", Some(self.negatives_ms)),
         ] {
             let Some(ms) = ms else { continue };
             let share = 100.0 * self.share(ms);
             write!(
                 f,
-                "\n  {share:5.1} % of a step against {candidates:<14} {precision:<4} (the rest {ms:.1} ms)"
+                "\n  {share:5.1} % of a step against {candidates:<14} {precision:<8} (the rest {ms:.1} ms)"
             )?;
             if let Some(overhead) = self.overhead(ms) {
                 write!(f, ", {:+.1} % by the sandbox", 100.0 * overhead)?;
             }
+        }
+        if let Some(reason) = &self.without_native {
+            write!(f, "\n  not compared with the model compiled natively: {reason}")?;
         }
         Ok(())
     }
@@ -137,13 +147,16 @@ pub fn bench(
         session.set_shared(&shared)?;
     }
     let (query_ms, query_vjp_ms) = calls(&mut *session, &asked, &d_query)?;
-    let native = match native {
+    let times = match native {
         Some(native) => native.time(dim, batch, relations, RUNS)?,
         None => None,
     };
+    let without_native = (native.is_some() && times.is_none()).then(|| INCOMPARABLE.to_owned());
     let (similarity, width) = (layout.similarity, layout.query_width);
-    let tiles = Precision::Bf16Amx;
-    let bf16 = if tiles.is_native() { tiles } else { Precision::Bf16 };
+    let (bf16, name) = match Precision::Bf16Amx.is_native() {
+        true => (Precision::Bf16Amx, "bf16_amx"),
+        false => (Precision::Bf16, "bf16"),
+    };
     let softmax = |precision| {
         let fits = precision == Precision::F32 || similarity == Similarity::Dot;
         let trained = fits && !layout.projects_candidates;
@@ -157,8 +170,10 @@ pub fn bench(
         query_vjp_ms,
         softmax_ms: softmax(Precision::F32),
         softmax_bf16_ms: softmax(bf16),
+        bf16: name.to_owned(),
         negatives_ms: shared_negatives(similarity, batch, width),
-        native,
+        native: times,
+        without_native,
     })
 }
 
@@ -215,7 +230,7 @@ fn shared_negatives(similarity: Similarity, batch: usize, width: usize) -> f64 {
         hits: &[],
         weight: 1.0,
     };
-    let mut step = NegativesStep::default();
+    let mut step = NegativesStep::new(Precision::F32);
     median_of(RUNS, || {
         let [queries, targets, negatives] = &mut gradients;
         let gradients = negatives::Gradients {

@@ -146,6 +146,7 @@ impl<'a> PluginSession<'a> {
         mut call: impl FnMut(&mut Sandbox, ResourceAny, &QueryBatch<'_>) -> Result<Vec<f32>>,
     ) -> Result<()> {
         self.admit(function, batch)?;
+        self.sandbox()?.0.begin();
         let width = self.model.layout.query_width;
         match Parts::of(batch, &self.model.layout) {
             None => {
@@ -181,6 +182,7 @@ impl<'a> PluginSession<'a> {
         self.admit(names.function, batch)?;
         let Layout { query_width, entity_width, relation_width, .. } = self.model.layout;
         self.length(names.function, names.given, d_rows.len(), batch.len() * query_width)?;
+        self.sandbox()?.0.begin();
         match Parts::of(batch, &self.model.layout) {
             None => {
                 *out = self.run(|sandbox, scorer| call(sandbox, scorer, batch, d_rows))?;

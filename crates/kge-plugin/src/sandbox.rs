@@ -93,12 +93,13 @@ impl Sandbox {
         })
     }
 
+    /// As all that takes a batch: after [`begin`](Self::begin).
     pub(crate) fn query(
         &mut self,
         scorer: ResourceAny,
         batch: &QueryBatch<'_>,
     ) -> Result<Vec<f32>> {
-        self.call("query", |_, scoring, store| {
+        self.go_on("query", |_, scoring, store| {
             scoring.kge_model_scoring().scorer().call_query(
                 store,
                 scorer,
@@ -117,7 +118,7 @@ impl Sandbox {
         batch: &QueryBatch<'_>,
         d_query: &[f32],
     ) -> Result<QueryGradient> {
-        let told = self.call("query-vjp", |_, scoring, store| {
+        let told = self.go_on("query-vjp", |_, scoring, store| {
             scoring.kge_model_scoring().scorer().call_query_vjp(
                 store,
                 scorer,
@@ -145,7 +146,7 @@ impl Sandbox {
         scorer: ResourceAny,
         batch: &QueryBatch<'_>,
     ) -> Result<Vec<f32>> {
-        self.call("candidate", |instance, _, store| {
+        self.go_on("candidate", |instance, _, store| {
             exports.candidate((instance, store), scorer, batch)
         })
     }
@@ -157,14 +158,21 @@ impl Sandbox {
         batch: &QueryBatch<'_>,
         d_candidate: &[f32],
     ) -> Result<QueryGradient> {
-        let told = self.call("candidate-vjp", |instance, _, store| {
+        let told = self.go_on("candidate-vjp", |instance, _, store| {
             exports.candidate_vjp((instance, store), scorer, batch, d_candidate)
         })?;
         let candidates::Gradients { d_entities, d_relations, d_shared } = told;
         Ok(QueryGradient { anchors: d_entities, relations: d_relations, shared: d_shared })
     }
 
-    /// One call under its deadline and its budget.
+    /// From here on a deadline and a budget run, for all the calls of one batch.
+    pub(crate) fn begin(&mut self) {
+        self.store.set_epoch_deadline(ticks(self.deadline));
+        let state = self.store.data_mut();
+        state.operations = state.limits.call_operations;
+    }
+
+    /// One call under a deadline and a budget of its own.
     fn call<T>(
         &mut self,
         function: &'static str,
@@ -174,9 +182,20 @@ impl Sandbox {
             &mut Store<State>,
         ) -> wasmtime::Result<std::result::Result<T, bindings::Error>>,
     ) -> Result<T> {
-        self.store.set_epoch_deadline(ticks(self.deadline));
-        let state = self.store.data_mut();
-        state.operations = state.limits.call_operations;
+        self.begin();
+        self.go_on(function, call)
+    }
+
+    /// One call under the deadline and the budget that run.
+    fn go_on<T>(
+        &mut self,
+        function: &'static str,
+        call: impl FnOnce(
+            &Instance,
+            &Model,
+            &mut Store<State>,
+        ) -> wasmtime::Result<std::result::Result<T, bindings::Error>>,
+    ) -> Result<T> {
         let model = || self.model.clone();
         match call(&self.instance, &self.scoring, &mut self.store) {
             Ok(Ok(answer)) => Ok(answer),

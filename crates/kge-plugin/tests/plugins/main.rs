@@ -108,6 +108,35 @@ fn matrices_of_many_relations_cross_a_few_at_a_time() {
     same_of::<transr::TransR>(&load(&host, "transr"), 96, (&[], 31), 0.0);
 }
 
+/// A batch that is cut has one budget: 50 products of a query's with a matrix of 96 x 96.
+#[test]
+fn the_parts_of_a_batch_share_its_budget() {
+    let queries = 50;
+    let ask = |call_operations| {
+        let limits = Limits { call_operations, ..Limits::default() };
+        let host = Host::new(HostConfig { limits, ..HostConfig::default() }).unwrap();
+        let model = load(&host, "rescal").configure(96, &Default::default()).unwrap();
+        let relation_of: Vec<u32> = (0..queries).map(|row| row % 25).collect();
+        let batch = QueryBatch {
+            direction: Direction::Tail,
+            anchors: &vec![0.5; 50 * 96],
+            relations: &vec![0.5; 25 * 96 * 96],
+            relation_of: &relation_of,
+            context: &[],
+        };
+        let mut session = model.session().unwrap();
+        // Twice: the next batch has a budget of its own.
+        (0..2)
+            .map(|_| session.query(&batch, &mut Vec::new()).map_err(|error| error.to_string()))
+            .collect::<Vec<_>>()
+    };
+    let operations = u64::from(queries) * 2 * 96 * 96;
+    assert_eq!(ask(operations), [Ok(()), Ok(())]);
+    for answer in ask(operations - 1) {
+        assert!(answer.unwrap_err().contains("plugin asked for more than its budget"));
+    }
+}
+
 fn same<M: Scoring>(plugin: &Plugin, tolerance: f32) {
     same_of::<M>(plugin, DIM, (&[1, 0, 1, 1, 1, 1], 2), tolerance);
 }
