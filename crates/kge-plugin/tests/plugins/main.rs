@@ -108,10 +108,10 @@ fn matrices_of_many_relations_cross_a_few_at_a_time() {
     same_of::<transr::TransR>(&load(&host, "transr"), 96, (&[], 31), 0.0);
 }
 
-/// A batch that is cut has one budget: 50 products of a query's with a matrix of 96 x 96.
+/// A batch that is cut has one budget: here of 200 rows times a matrix of 96 x 96.
 #[test]
 fn the_parts_of_a_batch_share_its_budget() {
-    let queries = 50;
+    let queries = 200;
     let ask = |call_operations| {
         let limits = Limits { call_operations, ..Limits::default() };
         let host = Host::new(HostConfig { limits, ..HostConfig::default() }).unwrap();
@@ -119,7 +119,7 @@ fn the_parts_of_a_batch_share_its_budget() {
         let relation_of: Vec<u32> = (0..queries).map(|row| row % 25).collect();
         let batch = QueryBatch {
             direction: Direction::Tail,
-            anchors: &vec![0.5; 50 * 96],
+            anchors: &vec![0.5; 200 * 96],
             relations: &vec![0.5; 25 * 96 * 96],
             relation_of: &relation_of,
             context: &[],
