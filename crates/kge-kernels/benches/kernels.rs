@@ -42,6 +42,42 @@ fn threads() -> [usize; 2] {
     [1, 2]
 }
 
+/// Products by AMX's tiles that stay in registers.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[allow(unsafe_code)]
+fn multiply_tiles(steps: usize) {
+    #[repr(C, align(64))]
+    struct Configuration([u8; 64]);
+
+    let mut whole = Configuration([0; 64]);
+    // Palette 1; eight tiles of 64 bytes a row, in 16 bits each, and 16 rows.
+    whole.0[0] = 1;
+    for tile in 0..8 {
+        whole.0[16 + 2 * tile] = 64;
+        whole.0[48 + tile] = 16;
+    }
+    // SAFETY: the caller knows that the CPU has tiles and that the kernel lets this process use
+    // them; all of them are of their own content, zeros, and released in the end.
+    unsafe {
+        std::arch::asm!(
+            "ldtilecfg [{whole}]",
+            "2:",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "dec {steps}",
+            "jnz 2b",
+            "tilerelease",
+            whole = in(reg) &raw const whole,
+            steps = inout(reg) steps => _,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack),
+        );
+    }
+}
+
 /// What one core can do at best: multiply-adds in registers, and floats read from memory.
 fn limits(criterion: &mut Criterion) {
     struct MultiplyAdds(usize);
@@ -85,6 +121,13 @@ fn limits(criterion: &mut Criterion) {
     group.bench_function("multiply_add", |bencher| {
         bencher.iter(|| Arch::new().dispatch(MultiplyAdds(operations)));
     });
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    if Precision::Bf16Amx.is_native() {
+        // A tile's product: 16 x 16 sums of 32 products.
+        let steps = 1 << 14;
+        group.throughput(Throughput::Elements((steps * 4 * 2 * 16 * 16 * 32) as u64));
+        group.bench_function("tiles", |bencher| bencher.iter(|| multiply_tiles(steps)));
+    }
     let floats = vec![1.0; 64 << 20];
     group.throughput(Throughput::Bytes(4 * floats.len() as u64));
     group.bench_function("read", |bencher| {

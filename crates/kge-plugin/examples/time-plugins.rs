@@ -100,7 +100,7 @@ fn time<M: Scoring>(name: &str, dim: usize) -> Result<(), Box<dyn Error>> {
     let has_shared = !plugin.configure(dim, &defaults)?.layout().shared.is_empty();
 
     let runs = if has_shared { 3 } else { RUNS };
-    let native = kge_plugin_sdk::timing::calls::<M>(dim, BATCH, RELATIONS, runs);
+    let native = kge_plugin_sdk::timing::calls::<M>(dim, (BATCH, BATCH), RELATIONS, runs);
     let [native_query, native_vjp] = native.ok_or("plain loops multiplied")?;
     println!(
         "{name:<10} dim {dim}: query {query:.3}, native {native_query:.3} ({:.2} of its speed); \

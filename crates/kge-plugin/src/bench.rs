@@ -1,5 +1,7 @@
 //! How fast a plugin answers, and which share of a training step that is.
 //!
+//! A plugin is called as training calls it: for some rows of the batch at a time, other ones each time.
+//!
 //! A step's other part is the host's: scores, loss and both gradients of the queries against every
 //! entity, or against shared negatives. It is measured here by training's own kernels, on one
 //! thread; moving the rows comes on top, and makes the share smaller still.
@@ -25,8 +27,9 @@ use crate::{
 const ENTITIES: usize = 14_541;
 /// Candidates of a step with shared negatives.
 const NEGATIVES: usize = 512;
-/// Distinct relations of a batch, as FB15k-237 has them.
-const RELATIONS: usize = 237;
+/// Rows of a call, as training makes them, and the distinct relations of as many triples of FB15k-237.
+const CALL: usize = 256;
+const RELATIONS: usize = 95;
 const RUNS: usize = 15;
 /// Runs of what takes a good part of a second.
 const SLOW_RUNS: usize = 3;
@@ -38,11 +41,13 @@ pub struct BenchReport {
     pub plugin: String,
     /// The dimension it was configured with.
     pub dim: usize,
-    /// Rows of a call.
+    /// Queries of a step.
     pub batch: usize,
-    /// Milliseconds of one `query`.
+    /// Queries of a call.
+    pub call: usize,
+    /// Milliseconds of `query` for a step.
     pub query_ms: f64,
-    /// Milliseconds of one `query-vjp`.
+    /// Milliseconds of `query-vjp` for a step.
     pub query_vjp_ms: f64,
     /// Milliseconds of the host's softmax over all entities of FB15k-237, one thread; none for a
     /// model that projects candidates, which is not trained so.
@@ -81,13 +86,18 @@ impl BenchReport {
 
 impl fmt::Display for BenchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { plugin, dim, batch, .. } = self;
-        write!(f, "{plugin}, dim {dim}, {batch} rows a call, one thread")?;
+        let Self { plugin, dim, batch, call, .. } = self;
+        write!(f, "{plugin}, dim {dim}, {batch} queries a step, {call} a call, one thread")?;
         let native = self.native.map(|times| (times.query_ms, times.query_vjp_ms)).unzip();
         for (name, ms, native) in
             [("query", self.query_ms, native.0), ("query-vjp", self.query_vjp_ms, native.1)]
         {
-            write!(f, "\n  {name:<10} {ms:8.3} ms  {:8.0} calls a second", 1e3 / ms)?;
+            let calls = batch.div_ceil(*call) as f64;
+            write!(
+                f,
+                "\n  {name:<10} {ms:8.3} ms a step  {:8.0} calls a second",
+                1e3 * calls / ms
+            )?;
             if let Some(native) = native {
                 write!(f, "  natively {native:.3} ms")?;
             }
@@ -127,28 +137,31 @@ pub fn bench(
 ) -> Result<BenchReport> {
     let model = plugin.configure(dim, &HyperParameters::new())?;
     let layout = model.layout();
-    let relations = RELATIONS.min(batch);
-    let relation_of: Vec<u32> = (0..batch).map(|row| (row * 31 % relations) as u32).collect();
+    let call = CALL.min(batch);
     let wave = |count: usize, phase: f32| -> Vec<f32> {
         (0..count).map(|i| (i as f32 * 0.7 + phase).sin()).collect()
     };
-    let asked = QueryBatch {
-        direction: Direction::Tail,
-        anchors: &wave(batch * layout.entity_width, 0.0),
-        relations: &wave(relations * layout.relation_width, 1.0),
-        relation_of: &relation_of,
-        context: &[],
-    };
-    let d_query = wave(batch * layout.query_width, 2.0);
     let mut session = model.session()?;
     if !layout.shared.is_empty() {
         let sizes = layout.shared.iter().map(|tensor| tensor.shape.iter().product());
         let shared: Vec<_> = sizes.map(|size| wave(size, 3.0)).collect();
         session.set_shared(&shared)?;
     }
-    let (query_ms, query_vjp_ms) = calls(&mut *session, &asked, &d_query)?;
+    let asked: Vec<_> = (0..batch)
+        .step_by(call)
+        .map(|first| {
+            let (rows, relations) = (call.min(batch - first), RELATIONS.min(call));
+            Asked {
+                anchors: wave(rows * layout.entity_width, 0.0),
+                relations: wave(relations * layout.relation_width, 1.0),
+                relation_of: (0..rows).map(|row| (row * 31 % relations) as u32).collect(),
+                d_query: wave(rows * layout.query_width, 2.0),
+            }
+        })
+        .collect();
+    let (query_ms, query_vjp_ms) = calls(&mut *session, &asked)?;
     let times = match native {
-        Some(native) => native.time(dim, batch, relations, RUNS)?,
+        Some(native) => native.time(dim, batch, call, RELATIONS.min(call), RUNS)?,
         None => None,
     };
     let without_native = (native.is_some() && times.is_none()).then(|| INCOMPARABLE.to_owned());
@@ -166,6 +179,7 @@ pub fn bench(
         plugin: plugin.description().name.clone(),
         dim,
         batch,
+        call,
         query_ms,
         query_vjp_ms,
         softmax_ms: softmax(Precision::F32),
@@ -177,10 +191,40 @@ pub fn bench(
     })
 }
 
-fn calls(session: &mut dyn Session, asked: &QueryBatch<'_>, d_query: &[f32]) -> Result<(f64, f64)> {
-    let (mut rows, mut gradient) = (Vec::new(), QueryGradient::default());
-    let query = median(RUNS, || session.query(asked, &mut rows))?;
-    let vjp = median(RUNS, || session.query_vjp(asked, d_query, &mut gradient))?;
+/// What one call is given.
+struct Asked {
+    anchors: Vec<f32>,
+    relations: Vec<f32>,
+    relation_of: Vec<u32>,
+    d_query: Vec<f32>,
+}
+
+impl Asked {
+    fn batch(&self) -> QueryBatch<'_> {
+        QueryBatch {
+            direction: Direction::Tail,
+            anchors: &self.anchors,
+            relations: &self.relations,
+            relation_of: &self.relation_of,
+            context: &[],
+        }
+    }
+}
+
+/// Milliseconds of all calls of either function.
+fn calls(session: &mut dyn Session, asked: &[Asked]) -> Result<(f64, f64)> {
+    let mut answers: Vec<_> =
+        asked.iter().map(|_| (Vec::new(), QueryGradient::default())).collect();
+    let query = median(RUNS, || {
+        let mut calls = asked.iter().zip(&mut answers);
+        calls.try_for_each(|(asked, (rows, _))| session.query(&asked.batch(), rows))
+    })?;
+    let vjp = median(RUNS, || {
+        let mut calls = asked.iter().zip(&mut answers);
+        calls.try_for_each(|(asked, (_, gradient))| {
+            session.query_vjp(&asked.batch(), &asked.d_query, gradient)
+        })
+    })?;
     Ok((query, vjp))
 }
 

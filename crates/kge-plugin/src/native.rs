@@ -17,9 +17,9 @@ use crate::{Error, Result, toolchain::cargo};
 /// Milliseconds of a native model's calls.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NativeTimes {
-    /// Of one `query`.
+    /// Of `query` for a step.
     pub query_ms: f64,
-    /// Of one `query-vjp`.
+    /// Of `query-vjp` for a step.
     pub query_vjp_ms: f64,
 }
 
@@ -85,7 +85,7 @@ impl NativeModel {
         Ok(Self(program.join("target/release/native")))
     }
 
-    /// Medians of `runs` calls of `batch` rows; none for a model whose products are the host's in
+    /// Medians of `runs` steps of `batch` queries, `call` a call; none for a model whose products are the host's in
     /// its sandbox, and plain loops natively.
     ///
     /// # Errors
@@ -94,10 +94,11 @@ impl NativeModel {
         &self,
         dim: usize,
         batch: usize,
+        call: usize,
         relations: usize,
         runs: usize,
     ) -> Result<Option<NativeTimes>> {
-        let arguments = [dim, batch, relations, runs].map(|number| number.to_string());
+        let arguments = [dim, batch, call, relations, runs].map(|number| number.to_string());
         let path = &self.0;
         let output = Command::new(path)
             .args(arguments)

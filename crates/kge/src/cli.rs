@@ -394,7 +394,7 @@ pub(crate) enum Plugin {
         /// The dimension; complex numbers for models with complex rows
         #[arg(long, default_value_t = 256)]
         dim: usize,
-        /// Rows a call
+        /// Queries a step; calls are of at most 256
         #[arg(long, default_value_t = 1024)]
         batch: usize,
     },

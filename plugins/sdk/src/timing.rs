@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::{linalg, Batch, Direction, HyperParameters, Scoring};
 
-/// Times calls with the arguments `DIM BATCH RELATIONS RUNS` of this process, and prints
+/// Times calls with the arguments `DIM BATCH CALL RELATIONS RUNS` of this process, and prints
 /// `{"query_ms": …, "query_vjp_ms": …}`, medians; or `null` for a model that multiplies by
 /// [`linalg::product`], which is plain loops here and the host's kernels there.
 ///
@@ -14,23 +14,23 @@ use crate::{linalg, Batch, Direction, HyperParameters, Scoring};
 pub fn time<M: Scoring>() {
     let arguments: Vec<usize> =
         std::env::args().skip(1).map(|argument| argument.parse().expect("a number")).collect();
-    let &[dim, batch, relations, runs] = &arguments[..] else {
-        panic!("arguments: DIM BATCH RELATIONS RUNS");
+    let &[dim, batch, call, relations, runs] = &arguments[..] else {
+        panic!("arguments: DIM BATCH CALL RELATIONS RUNS");
     };
-    match calls::<M>(dim, batch, relations, runs) {
+    match calls::<M>(dim, (batch, call), relations, runs) {
         Some([query, vjp]) => println!("{{\"query_ms\": {query}, \"query_vjp_ms\": {vjp}}}"),
         None => println!("null"),
     }
 }
 
-/// Milliseconds of `query` and of `query-vjp`, medians of `runs`, with default hyper-parameters;
-/// none if plain loops multiplied.
+/// Milliseconds of `query` and of `query-vjp` for `batch` queries, `call` a call, medians of `runs`,
+/// with default hyper-parameters; none if plain loops multiplied.
 ///
 /// # Panics
 /// If the model cannot be configured so.
 pub fn calls<M: Scoring>(
     dim: usize,
-    batch: usize,
+    (batch, call): (usize, usize),
     relations: usize,
     runs: usize,
 ) -> Option<[f64; 2]> {
@@ -40,22 +40,51 @@ pub fn calls<M: Scoring>(
     let layout = model.layout();
     let shared = layout.shared.iter().map(|t| wave(t.shape.iter().product(), 3.0));
     let shared: Vec<Vec<f32>> = shared.collect();
-    let relation_of: Vec<u32> = (0..batch).map(|row| (row * 31 % relations) as u32).collect();
-    let entities = wave(batch * layout.entity_width, 0.0);
-    let relations = wave(relations * layout.relation_width, 1.0);
-    let asked = Batch {
-        direction: Direction::Tail,
-        entities: &entities,
-        relations: &relations,
-        relation_of: &relation_of,
-        shared: &shared,
+    let asked: Vec<Asked> = (0..batch)
+        .step_by(call)
+        .map(|first| {
+            let rows = call.min(batch - first);
+            Asked {
+                entities: wave(rows * layout.entity_width, 0.0),
+                relations: wave(relations * layout.relation_width, 1.0),
+                relation_of: (0..rows).map(|row| (row * 31 % relations) as u32).collect(),
+                d_query: wave(rows * layout.query_width, 2.0),
+            }
+        })
+        .collect();
+    let query = || {
+        for asked in &asked {
+            black_box(model.queries(&layout, &asked.batch(&shared)));
+        }
     };
-    let d_query = wave(batch * layout.query_width, 2.0);
-    let query = || drop(black_box(model.queries(&layout, &asked)));
-    let vjp = || drop(black_box(model.queries_vjp(&layout, &asked, &d_query)));
+    let vjp = || {
+        for asked in &asked {
+            black_box(model.queries_vjp(&layout, &asked.batch(&shared), &asked.d_query));
+        }
+    };
     query();
     vjp();
     (!linalg::multiplied()).then(|| [median(runs, query), median(runs, vjp)])
+}
+
+/// What one call is given.
+struct Asked {
+    entities: Vec<f32>,
+    relations: Vec<f32>,
+    relation_of: Vec<u32>,
+    d_query: Vec<f32>,
+}
+
+impl Asked {
+    fn batch<'a>(&'a self, shared: &'a [Vec<f32>]) -> Batch<'a> {
+        Batch {
+            direction: Direction::Tail,
+            entities: &self.entities,
+            relations: &self.relations,
+            relation_of: &self.relation_of,
+            shared,
+        }
+    }
 }
 
 fn wave(count: usize, phase: f32) -> Vec<f32> {
