@@ -1,6 +1,7 @@
 //! How fast a plugin answers, and which share of a training step that is.
 //!
-//! A plugin is called as training calls it: for some rows of the batch at a time, other ones each time.
+//! A plugin is called as training calls it: for some rows of the batch at a time, from buffers of
+//! their own, a few relations having many of them.
 //!
 //! A step's other part is the host's: scores, loss and both gradients of the queries against every
 //! entity, or against shared negatives. It is measured here by training's own kernels, on one
@@ -27,7 +28,8 @@ use crate::{
 const ENTITIES: usize = 14_541;
 /// Candidates of a step with shared negatives.
 const NEGATIVES: usize = 512;
-/// Rows of a call, as training makes them, and the distinct relations of as many triples of FB15k-237.
+/// Rows of a call, as training makes them, and the distinct relations of as many triples of
+/// FB15k-237.
 const CALL: usize = 256;
 const RELATIONS: usize = 95;
 const RUNS: usize = 15;
@@ -154,7 +156,7 @@ pub fn bench(
             Asked {
                 anchors: wave(rows * layout.entity_width, 0.0),
                 relations: wave(relations * layout.relation_width, 1.0),
-                relation_of: (0..rows).map(|row| (row * 31 % relations) as u32).collect(),
+                relation_of: (0..rows).map(|row| relation_of(row, relations)).collect(),
                 d_query: wave(rows * layout.query_width, 2.0),
             }
         })
@@ -189,6 +191,13 @@ pub fn bench(
         native: times,
         without_native,
     })
+}
+
+/// Every relation has a row; the others crowd towards the first, about as FB15k-237's do.
+fn relation_of(row: usize, relations: usize) -> u32 {
+    let place = (row as f32 * 0.618_034).fract();
+    let crowded = (place * place * relations as f32) as usize;
+    (if row < relations { row } else { crowded.min(relations - 1) }) as u32
 }
 
 /// What one call is given.

@@ -32,9 +32,9 @@ pub struct Limits {
     pub memories: usize,
     /// Bytes of WebAssembly stack.
     pub stack_bytes: usize,
-    /// How long one call may take.
+    /// How long the calls of one batch may take together.
     pub call_deadline: Duration,
-    /// Floating-point operations that one call may have done by `linalg`.
+    /// Floating-point operations that the calls of one batch may have done by `linalg`.
     pub call_operations: u64,
     /// Bytes of a component that are compiled at all.
     pub component_bytes: usize,

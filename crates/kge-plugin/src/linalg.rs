@@ -1,4 +1,4 @@
-//! The import `linalg`: matrix products by the host's kernels, within a call's budget.
+//! The import `linalg`: matrix products by the host's kernels, within a batch's budget.
 
 use kge_kernels::product::{
     add_left_by_right, add_left_transposed_by_right, left_by_right_transposed,
@@ -59,7 +59,7 @@ fn multiply(
 }
 
 impl Shape {
-    /// Charges the products to the call's budget.
+    /// Charges the products to the batch's budget.
     ///
     /// # Errors
     /// If it cannot afford them, or a factor has the wrong length.

@@ -100,7 +100,8 @@ impl<'a> PluginSession<'a> {
         answer
     }
 
-    fn admit(&self, function: &'static str, batch: &QueryBatch<'_>) -> Result<()> {
+    /// Checks a batch and begins its deadline and its budget.
+    fn admit(&mut self, function: &'static str, batch: &QueryBatch<'_>) -> Result<()> {
         let layout = &self.model.layout;
         if !layout.answers(batch.direction) {
             return Err(ModelError::Unsupported {
@@ -109,6 +110,7 @@ impl<'a> PluginSession<'a> {
             });
         }
         batch.verify(self.name(), layout)?;
+        self.sandbox()?.0.begin();
         // A sandbox that was replaced after a failure has lost them.
         if !self.has_shared {
             return Err(ModelError::Failed {
@@ -146,7 +148,6 @@ impl<'a> PluginSession<'a> {
         mut call: impl FnMut(&mut Sandbox, ResourceAny, &QueryBatch<'_>) -> Result<Vec<f32>>,
     ) -> Result<()> {
         self.admit(function, batch)?;
-        self.sandbox()?.0.begin();
         let width = self.model.layout.query_width;
         match Parts::of(batch, &self.model.layout) {
             None => {
@@ -182,7 +183,6 @@ impl<'a> PluginSession<'a> {
         self.admit(names.function, batch)?;
         let Layout { query_width, entity_width, relation_width, .. } = self.model.layout;
         self.length(names.function, names.given, d_rows.len(), batch.len() * query_width)?;
-        self.sandbox()?.0.begin();
         match Parts::of(batch, &self.model.layout) {
             None => {
                 *out = self.run(|sandbox, scorer| call(sandbox, scorer, batch, d_rows))?;

@@ -290,7 +290,7 @@ impl State {
         Self { limits: limits.clone(), memory_bytes: 0, operations, refused: None }
     }
 
-    /// Takes `operations` off the call's budget, if it has them and `floats` fit into memory.
+    /// Takes `operations` off the batch's budget, if it has them and `floats` fit into memory.
     ///
     /// # Errors
     /// Ends the call if not.

@@ -112,7 +112,7 @@ fn matrices_of_many_relations_cross_a_few_at_a_time() {
 #[test]
 fn the_parts_of_a_batch_share_its_budget() {
     let queries = 200;
-    let ask = |call_operations| {
+    let ask = |call_operations, gradient: bool| {
         let limits = Limits { call_operations, ..Limits::default() };
         let host = Host::new(HostConfig { limits, ..HostConfig::default() }).unwrap();
         let model = load(&host, "rescal").configure(96, &Default::default()).unwrap();
@@ -127,13 +127,22 @@ fn the_parts_of_a_batch_share_its_budget() {
         let mut session = model.session().unwrap();
         // Twice: the next batch has a budget of its own.
         (0..2)
-            .map(|_| session.query(&batch, &mut Vec::new()).map_err(|error| error.to_string()))
+            .map(|_| match gradient {
+                false => session.query(&batch, &mut Vec::new()),
+                true => {
+                    session.query_vjp(&batch, &vec![0.5; 200 * 96], &mut QueryGradient::default())
+                }
+            })
+            .map(|answer| answer.map_err(|error| error.to_string()))
             .collect::<Vec<_>>()
     };
-    let operations = u64::from(queries) * 2 * 96 * 96;
-    assert_eq!(ask(operations), [Ok(()), Ok(())]);
-    for answer in ask(operations - 1) {
-        assert!(answer.unwrap_err().contains("plugin asked for more than its budget"));
+    let product = u64::from(queries) * 2 * 96 * 96;
+    // Gradients by the rows and by the matrices.
+    for (operations, gradient) in [(product, false), (2 * product, true)] {
+        assert_eq!(ask(operations, gradient), [Ok(()), Ok(())]);
+        for answer in ask(operations - 1, gradient) {
+            assert!(answer.unwrap_err().contains("plugin asked for more than its budget"));
+        }
     }
 }
 

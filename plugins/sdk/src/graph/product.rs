@@ -10,7 +10,10 @@ use super::operation::{Index, Rows, RowsMut, Step};
 use super::Row;
 use crate::linalg;
 
-/// With fewer rows than this, a matrix costs more to hand over than to multiply here.
+/// Multiply-adds that take about as long as a call of the host, which reads a matrix where it lies.
+const CALL: usize = 1 << 13;
+
+/// With fewer rows than this, the gradient by a matrix costs more to bring back than to sum here.
 const FEW: usize = 4;
 
 /// `x M`, or `x Mᵀ`; the matrix `[rows, columns]` row-major.
@@ -79,7 +82,7 @@ impl MatrixProduct {
         let mut one = vec![0.0; width];
         for Group { matrix: at, rows } in groups(matrices, count) {
             let matrix = matrix(matrices, at);
-            if rows.len() < FEW {
+            if rows.len() * matrix.len() < CALL {
                 for row in rows {
                     one.fill(0.0);
                     add_one(x.row(row), matrix, self.columns, transposed, &mut one);
