@@ -6,7 +6,8 @@
 /// Contributions to rows, grouped by row.
 #[derive(Debug, Default)]
 pub(crate) struct Contributions {
-    entries: Vec<(u32, u32)>,
+    /// The row in the upper half, the source in the lower: sorted as one number each.
+    entries: Vec<u64>,
     rows: Vec<u32>,
     starts: Vec<u32>,
 }
@@ -17,7 +18,7 @@ impl Contributions {
     }
 
     pub(crate) fn push(&mut self, row: u32, source: u32) {
-        self.entries.push((row, source));
+        self.entries.push(u64::from(row) << 32 | u64::from(source));
     }
 
     /// Sorts what was pushed since [`clear`](Self::clear).
@@ -25,7 +26,8 @@ impl Contributions {
         self.entries.sort_unstable();
         self.rows.clear();
         self.starts.clear();
-        for (place, &(row, _)) in self.entries.iter().enumerate() {
+        for (place, entry) in self.entries.iter().enumerate() {
+            let row = (entry >> 32) as u32;
             if self.rows.last() != Some(&row) {
                 self.rows.push(row);
                 self.starts.push(place as u32);
@@ -42,7 +44,7 @@ impl Contributions {
     /// The sources of the row at `index` of [`rows`](Self::rows), rising.
     pub(crate) fn sources(&self, index: usize) -> impl Iterator<Item = usize> {
         let (start, end) = (self.starts[index] as usize, self.starts[index + 1] as usize);
-        self.entries[start..end].iter().map(|&(_, source)| source as usize)
+        self.entries[start..end].iter().map(|&entry| entry as u32 as usize)
     }
 }
 

@@ -129,17 +129,21 @@ impl<'m> QueryRows<'m> {
     ) -> Result<()> {
         self.cut(queries);
         self.share(pool, embeddings)?;
-        let sessions = &self.sessions;
-        pool.chunks(&mut self.chunks[..self.used], 1, |_, chunk, thread| {
-            let chunk = &mut chunk[0];
+        let (sessions, width) = (&self.sessions, self.widths.query);
+        out.resize(queries.len() * width, 0.0);
+        let chunks = &mut self.chunks[..self.used];
+        let mut parts = with_parts(chunks, out, |chunk| chunk.length * width);
+        pool.chunks(&mut parts, 1, |_, part, thread| {
+            let (chunk, out) = &mut part[0];
             chunk.given.gather(embeddings, &queries[chunk.start..][..chunk.length]);
             let mut session = lock(&sessions[thread]);
             chunk.outcome = session.query(&chunk.given.batch(), &mut chunk.rows);
+            if chunk.outcome.is_ok() {
+                assert_eq!(chunk.rows.len(), out.len(), "query rows are [queries, width]");
+                out.copy_from_slice(&chunk.rows);
+            }
         });
-        self.outcome()?;
-        out.clear();
-        self.chunks[..self.used].iter().for_each(|chunk| out.extend_from_slice(&chunk.rows));
-        Ok(())
+        self.outcome()
     }
 
     /// Pulls `d_queries`, `[queries, query_width]`, of the batch of the last
@@ -243,6 +247,20 @@ impl<'m> QueryRows<'m> {
         }
         Ok(())
     }
+}
+
+/// Each item with its own part of `floats`, one after the other, so long as `length` says.
+pub(crate) fn with_parts<'a, T>(
+    items: &'a mut [T],
+    mut floats: &'a mut [f32],
+    length: impl Fn(&T) -> usize,
+) -> Vec<(&'a mut T, &'a mut [f32])> {
+    let part = |item: &'a mut T| {
+        let (own, later) = std::mem::take(&mut floats).split_at_mut(length(item));
+        floats = later;
+        (item, own)
+    };
+    items.iter_mut().map(part).collect()
 }
 
 /// A panic in a block is carried to the caller by the pool; what is locked stays whole.

@@ -4,7 +4,7 @@
 //! for that query. Where a model projects candidates by the relation, a chunk holds queries of one
 //! relation, so that its candidates are projected once.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use kge_kernels::{
     Pool, Precision, gather,
@@ -18,7 +18,7 @@ use crate::{
     Algorithm, Loss, Result,
     contributions::Contributions,
     parameters::{Parameters, Penalty},
-    queries::{Query, QueryRows},
+    queries::{Query, QueryRows, lock, with_parts},
     random::{Purpose, Stream},
 };
 
@@ -43,7 +43,6 @@ struct Chunk {
     hits: Vec<(u32, u32)>,
     entities: Vec<f32>,
     biases: Vec<f32>,
-    d_queries: Vec<f32>,
     d_entities: Vec<f32>,
     d_biases: Vec<f32>,
     projection: Projection,
@@ -108,17 +107,19 @@ impl Sampled {
         let queries = &*queries;
         rows.forward(pool, &parameters.embeddings, queries, &mut self.query_rows)?;
         let (query_rows, embeddings, sessions) = (&self.query_rows, &parameters.embeddings, &*rows);
-        let steps = &self.steps;
-        pool.chunks(&mut self.chunks[..used], 1, |index, chunk, thread| {
-            let chunk = &mut chunk[0];
+        let (steps, width) = (&self.steps, layout.query_width);
+        self.d_queries.resize(queries.len() * width, 0.0);
+        let chunks = &mut self.chunks[..used];
+        let mut parts = with_parts(chunks, &mut self.d_queries, |chunk| chunk.length * width);
+        pool.chunks(&mut parts, 1, |index, part, thread| {
+            let (chunk, d_queries) = &mut part[0];
             // A batch has fewer than 2^32 chunks.
             let address = draw.batch << 32 | index as u64;
             let mut stream = Stream::new(algorithm.seed, Purpose::Negatives, draw.epoch, address);
-            let width = layout.query_width;
             let query_rows = &query_rows[chunk.start * width..][..chunk.length * width];
             let queries = &queries[chunk.start..][..chunk.length];
             chunk.gather(&mut stream, draw.negatives, embeddings, queries);
-            let mut step = steps[thread].lock().unwrap_or_else(PoisonError::into_inner);
+            let mut step = lock(&steps[thread]);
             let mut comparison =
                 Comparison { step: &mut step, layout, loss: sampled_loss(algorithm.loss), share };
             if layout.projects_candidates {
@@ -129,18 +130,15 @@ impl Sampled {
                     &mut comparison,
                     relation,
                     queries,
-                    query_rows,
+                    (query_rows, d_queries),
                 );
             } else {
-                chunk.compare(&mut comparison, query_rows);
+                chunk.compare(&mut comparison, (query_rows, d_queries));
             }
         });
         for chunk in &mut self.chunks[..used] {
             std::mem::replace(&mut chunk.outcome, Ok(()))?;
         }
-        let chunks = &self.chunks[..used];
-        self.d_queries.clear();
-        chunks.iter().for_each(|chunk| self.d_queries.extend_from_slice(&chunk.d_queries));
         rows.backward(pool, &self.d_queries)?;
         self.move_rows(pool, (algorithm, layout), rows, parameters, queries, used);
         Ok(self.chunks[..used].iter().map(|chunk| chunk.loss).sum())
@@ -242,7 +240,6 @@ impl Chunk {
             hits: Vec::new(),
             entities: Vec::new(),
             biases: Vec::new(),
-            d_queries: Vec::new(),
             d_entities: Vec::new(),
             d_biases: Vec::new(),
             projection: Projection::default(),
@@ -280,11 +277,12 @@ impl Chunk {
         }
     }
 
-    /// Loss and the gradients of queries and candidates.
-    fn compare(&mut self, comparison: &mut Comparison<'_>, query_rows: &[f32]) {
+    /// Loss and the gradients of candidates and queries; `queries` are their rows and where their
+    /// gradients go.
+    fn compare(&mut self, comparison: &mut Comparison<'_>, queries: (&[f32], &mut [f32])) {
         let rows = std::mem::take(&mut self.entities);
         let mut d_rows = std::mem::take(&mut self.d_entities);
-        self.run(comparison, query_rows, &rows, &mut d_rows);
+        self.run(comparison, queries, &rows, &mut d_rows);
         (self.entities, self.d_entities) = (rows, d_rows);
     }
 
@@ -295,7 +293,7 @@ impl Chunk {
         comparison: &mut Comparison<'_>,
         relation: &[f32],
         queries: &[Query],
-        query_rows: &[f32],
+        query_rows: (&[f32], &mut [f32]),
     ) -> kge_model::Result<()> {
         // Out of the chunk, which the comparison needs whole.
         let entities = std::mem::take(&mut self.entities);
@@ -320,13 +318,12 @@ impl Chunk {
     fn run(
         &mut self,
         comparison: &mut Comparison<'_>,
-        query_rows: &[f32],
+        (query_rows, d_queries): (&[f32], &mut [f32]),
         rows: &[f32],
         d_rows: &mut Vec<f32>,
     ) {
         let Comparison { step, layout, loss, share } = comparison;
         let width = layout.query_width;
-        self.d_queries.resize(query_rows.len(), 0.0);
         d_rows.resize(rows.len(), 0.0);
         self.d_biases.resize(self.biases.len(), 0.0);
         let own = query_rows.len();
@@ -346,7 +343,7 @@ impl Chunk {
             weight: *share,
         };
         let gradients = Gradients {
-            queries: &mut self.d_queries,
+            queries: d_queries,
             targets: d_targets,
             negatives: d_negatives,
             target_biases: d_target_biases,

@@ -44,8 +44,9 @@ fn threads() -> [usize; 2] {
 
 /// Products by AMX's tiles that stay in registers.
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "a product of tiles is an instruction of assembly")]
 fn multiply_tiles(steps: usize) {
+    assert!(Precision::Bf16Amx.is_native() && steps > 0, "tiles, and something to do");
     #[repr(C, align(64))]
     struct Configuration([u8; 64]);
 
@@ -56,8 +57,8 @@ fn multiply_tiles(steps: usize) {
         whole.0[16 + 2 * tile] = 64;
         whole.0[48 + tile] = 16;
     }
-    // SAFETY: the caller knows that the CPU has tiles and that the kernel lets this process use
-    // them; all of them are of their own content, zeros, and released in the end.
+    // SAFETY: the CPU has tiles and the kernel lets this process use them, as was asserted; all of
+    // them hold zeros, and are released in the end.
     unsafe {
         std::arch::asm!(
             "ldtilecfg [{whole}]",

@@ -66,7 +66,7 @@ fn softmax(positive: f32, negatives: &mut [f32]) -> (f64, f32) {
 /// The highest of the scores and `least`.
 #[inline(always)]
 fn highest(scores: &[f32], least: f32) -> f32 {
-    let mut lanes = [least; LANES];
+    let mut lanes = [f32::NEG_INFINITY; LANES];
     let (whole, rest) = scores.as_chunks::<LANES>();
     for chunk in whole {
         for (lane, &score) in lanes.iter_mut().zip(chunk) {

@@ -119,6 +119,10 @@ impl<B: Blocks> Step<B> {
         let Problem { queries, targets, negatives, width, hits, weight, .. } = *problem;
         let (target_biases, negative_biases) = (problem.target_biases, problem.negative_biases);
         assert_eq!(queries.len(), targets.len(), "a target a query");
+        assert!(
+            target_biases.is_empty() || target_biases.len() * width == targets.len(),
+            "a bias a target, or none"
+        );
         for (rows, d_rows) in [
             (queries, &gradients.queries),
             (targets, &gradients.targets),

@@ -103,7 +103,7 @@ pub(crate) struct FullAlgorithm {
     #[serde(default)]
     #[schema(minimum = 0, exclusive_maximum = 1)]
     pub label_smoothing: f32,
-    /// The precision of a step's products, where every entity is a candidate.
+    /// The precision of a step's products.
     #[serde(default)]
     pub precision: Precision,
     /// How gradients become steps.
@@ -162,7 +162,8 @@ pub(crate) enum Precision {
     Bf16Amx,
     /// Each factor as the sum of two bf16, by AMX's tiles: errors near to those of `f32`.
     Bf16x3,
-    /// The first of `bf16_amx`, `bf16` and `f32` that is fast here. A model's record says which.
+    /// The first of `bf16_amx`, `bf16` and `f32` that is fast here; with sampled negatives of
+    /// `bf16_amx` and `f32`. A model's record says which.
     Auto,
 }
 
