@@ -146,6 +146,33 @@ fn the_parts_of_a_batch_share_its_budget() {
     }
 }
 
+/// A sandbox that failed is replaced, and the new one is not asked without its shared tensors.
+#[test]
+fn a_replaced_sandbox_says_what_it_lost() {
+    let limits = Limits { call_operations: 1, ..Limits::default() };
+    let host = Host::new(HostConfig { limits, ..HostConfig::default() }).unwrap();
+    let plugin = load(&host, "tucker");
+    let model = plugin.configure(64, &Default::default()).unwrap();
+    let layout = model.layout();
+    let sizes = layout.shared.iter().map(|tensor| tensor.shape.iter().product());
+    let shared: Vec<_> = sizes.map(|size| vec![0.5; size]).collect();
+    let batch = QueryBatch {
+        direction: Direction::Tail,
+        anchors: &vec![0.5; 50 * layout.entity_width],
+        relations: &vec![0.5; layout.relation_width],
+        relation_of: &[0; 50],
+        context: &[],
+    };
+    let mut session = model.session().unwrap();
+    for _ in 0..2 {
+        session.set_shared(&shared).unwrap();
+        let mut ask = || session.query(&batch, &mut Vec::new()).unwrap_err().to_string();
+        let (first, second) = (ask(), ask());
+        assert!(first.contains("plugin asked for more than its budget"), "{first}");
+        assert!(second.contains("the shared tensors have not been set"), "{second}");
+    }
+}
+
 fn same<M: Scoring>(plugin: &Plugin, tolerance: f32) {
     same_of::<M>(plugin, DIM, (&[1, 0, 1, 1, 1, 1], 2), tolerance);
 }
