@@ -358,4 +358,16 @@ fn a_run_can_be_cancelled_and_refuses_in_words() {
         train(&street(), &projecting, &algorithm, &control).unwrap_err().to_string(),
         "regime: plain projects each candidate by the relation, so it takes negative_sampling"
     );
+    let regime = Regime::NegativeSampling { negatives: 16, chunk: 8 };
+    let sampled = Algorithm { regime, epochs: 1, ..algorithm };
+    let rounded = Algorithm { precision: Precision::Bf16Amx, ..sampled.clone() };
+    let by_distance = Plain::new(Similarity::L1, 8, Extra::None);
+    assert_eq!(
+        train(&street(), &by_distance, &rounded, &control).unwrap_err().to_string(),
+        "precision: plain compares by distances, which take f32"
+    );
+    let auto = Algorithm { precision: Precision::Auto, ..sampled };
+    let settled = |model| train(&street(), model, &auto, &control).unwrap().precision;
+    assert_eq!(settled(&by_distance), Precision::F32);
+    assert!(matches!(settled(&model), Precision::F32 | Precision::Bf16Amx));
 }

@@ -19,6 +19,39 @@ pub enum Precision {
     Bf16x3,
 }
 
+/// One of four steps, by precision.
+#[derive(Debug)]
+pub(crate) enum ByPrecision<F, B, A, T> {
+    F32(F),
+    Bf16(B),
+    Bf16Amx(A),
+    Bf16x3(T),
+}
+
+impl<F: Default, B: Default, A: Default, T: Default> ByPrecision<F, B, A, T> {
+    pub(crate) fn new(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32(F::default()),
+            Precision::Bf16 => Self::Bf16(B::default()),
+            Precision::Bf16Amx => Self::Bf16Amx(A::default()),
+            Precision::Bf16x3 => Self::Bf16x3(T::default()),
+        }
+    }
+}
+
+/// The same of every precision's step.
+macro_rules! each {
+    ($by:expr, $step:ident => $done:expr) => {
+        match $by {
+            $crate::precision::ByPrecision::F32($step) => $done,
+            $crate::precision::ByPrecision::Bf16($step) => $done,
+            $crate::precision::ByPrecision::Bf16Amx($step) => $done,
+            $crate::precision::ByPrecision::Bf16x3($step) => $done,
+        }
+    };
+}
+pub(crate) use each;
+
 impl Precision {
     /// Whether this process has instructions of the CPU's for it.
     pub fn is_native(self) -> bool {

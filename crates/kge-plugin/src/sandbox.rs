@@ -72,12 +72,14 @@ impl Sandbox {
     }
 
     pub(crate) fn describe(&mut self) -> Result<Description> {
+        self.begin();
         self.call("describe", |_, scoring, store| {
             scoring.kge_model_scoring().call_describe(store).map(Ok)
         })
     }
 
     pub(crate) fn configure(&mut self, settings: &Settings) -> Result<ResourceAny> {
+        self.begin();
         self.call("configure", |_, scoring, store| {
             scoring.kge_model_scoring().call_configure(
                 store,
@@ -88,6 +90,7 @@ impl Sandbox {
     }
 
     pub(crate) fn layout(&mut self, scorer: ResourceAny) -> Result<Layout> {
+        self.begin();
         self.call("layout", |_, scoring, store| {
             scoring.kge_model_scoring().scorer().call_layout(store, scorer).map(Ok)
         })
@@ -99,7 +102,7 @@ impl Sandbox {
         scorer: ResourceAny,
         batch: &QueryBatch<'_>,
     ) -> Result<Vec<f32>> {
-        self.go_on("query", |_, scoring, store| {
+        self.call("query", |_, scoring, store| {
             scoring.kge_model_scoring().scorer().call_query(
                 store,
                 scorer,
@@ -118,7 +121,7 @@ impl Sandbox {
         batch: &QueryBatch<'_>,
         d_query: &[f32],
     ) -> Result<QueryGradient> {
-        let told = self.go_on("query-vjp", |_, scoring, store| {
+        let told = self.call("query-vjp", |_, scoring, store| {
             scoring.kge_model_scoring().scorer().call_query_vjp(
                 store,
                 scorer,
@@ -135,6 +138,7 @@ impl Sandbox {
     }
 
     pub(crate) fn set_shared(&mut self, scorer: ResourceAny, tensors: &[Vec<f32>]) -> Result<()> {
+        self.begin();
         self.call("set-shared", |_, scoring, store| {
             scoring.kge_model_scoring().scorer().call_set_shared(store, scorer, tensors)
         })
@@ -146,7 +150,7 @@ impl Sandbox {
         scorer: ResourceAny,
         batch: &QueryBatch<'_>,
     ) -> Result<Vec<f32>> {
-        self.go_on("candidate", |instance, _, store| {
+        self.call("candidate", |instance, _, store| {
             exports.candidate((instance, store), scorer, batch)
         })
     }
@@ -158,36 +162,22 @@ impl Sandbox {
         batch: &QueryBatch<'_>,
         d_candidate: &[f32],
     ) -> Result<QueryGradient> {
-        let told = self.go_on("candidate-vjp", |instance, _, store| {
+        let told = self.call("candidate-vjp", |instance, _, store| {
             exports.candidate_vjp((instance, store), scorer, batch, d_candidate)
         })?;
         let candidates::Gradients { d_entities, d_relations, d_shared } = told;
         Ok(QueryGradient { anchors: d_entities, relations: d_relations, shared: d_shared })
     }
 
-    /// From here on a deadline and a budget run, for all the calls of one batch.
+    /// From here on a deadline and a budget run: of one call, or of all that a batch takes.
     pub(crate) fn begin(&mut self) {
         self.store.set_epoch_deadline(ticks(self.deadline));
         let state = self.store.data_mut();
         state.operations = state.limits.call_operations;
     }
 
-    /// One call under a deadline and a budget of its own.
-    fn call<T>(
-        &mut self,
-        function: &'static str,
-        call: impl FnOnce(
-            &Instance,
-            &Model,
-            &mut Store<State>,
-        ) -> wasmtime::Result<std::result::Result<T, bindings::Error>>,
-    ) -> Result<T> {
-        self.begin();
-        self.go_on(function, call)
-    }
-
     /// One call under the deadline and the budget that run.
-    fn go_on<T>(
+    fn call<T>(
         &mut self,
         function: &'static str,
         call: impl FnOnce(

@@ -14,6 +14,7 @@ mod tiled;
 
 use crate::{
     Pool, Precision, Similarity,
+    precision::{ByPrecision, each},
     tile::{
         Bf16, F32,
         amx::{Once, Thrice},
@@ -77,27 +78,10 @@ pub struct Gradients<'a> {
 
 /// A step of one precision, with its buffers kept from step to step.
 #[derive(Debug)]
-pub struct FullStep(ByPrecision);
+pub struct FullStep(Steps);
 
-/// The same of every precision's step.
-macro_rules! each {
-    ($by:expr, $step:ident => $done:expr) => {
-        match $by {
-            ByPrecision::F32($step) => $done,
-            ByPrecision::Bf16($step) => $done,
-            ByPrecision::Bf16Amx($step) => $done,
-            ByPrecision::Bf16x3($step) => $done,
-        }
-    };
-}
-
-#[derive(Debug)]
-enum ByPrecision {
-    F32(Step<Panels<F32>>),
-    Bf16(Step<Panels<Bf16>>),
-    Bf16Amx(Step<Tiled<Once>>),
-    Bf16x3(Step<Tiled<Thrice>>),
-}
+type Steps =
+    ByPrecision<Step<Panels<F32>>, Step<Panels<Bf16>>, Step<Tiled<Once>>, Step<Tiled<Thrice>>>;
 
 impl Default for FullStep {
     fn default() -> Self {
@@ -108,12 +92,7 @@ impl Default for FullStep {
 impl FullStep {
     /// A step whose products take their factors in this precision.
     pub fn new(precision: Precision) -> Self {
-        Self(match precision {
-            Precision::F32 => ByPrecision::F32(Step::default()),
-            Precision::Bf16 => ByPrecision::Bf16(Step::default()),
-            Precision::Bf16Amx => ByPrecision::Bf16Amx(Step::default()),
-            Precision::Bf16x3 => ByPrecision::Bf16x3(Step::default()),
-        })
+        Self(Steps::new(precision))
     }
 
     /// The cross-entropy of the softmax over the candidates against the mean of a query's labels.

@@ -9,6 +9,7 @@ mod tiled;
 use crate::{
     Precision, Similarity,
     loss::SampledLoss,
+    precision::{ByPrecision, each},
     simd::vectorise,
     tile::{
         Bf16, F32,
@@ -57,25 +58,15 @@ pub struct Gradients<'a> {
 
 /// A step of one precision, with its buffers kept from step to step.
 #[derive(Debug)]
-pub struct NegativesStep(ByPrecision);
+pub struct NegativesStep(Steps);
 
-#[derive(Debug)]
-enum ByPrecision {
-    F32(Step<Panels<F32>>),
-    Bf16(Step<Panels<Bf16>>),
-    Bf16Amx(Step<Tiled<Once>>),
-    Bf16x3(Step<Tiled<Thrice>>),
-}
+type Steps =
+    ByPrecision<Step<Panels<F32>>, Step<Panels<Bf16>>, Step<Tiled<Once>>, Step<Tiled<Thrice>>>;
 
 impl NegativesStep {
     /// A step whose products take their factors in this precision.
     pub fn new(precision: Precision) -> Self {
-        Self(match precision {
-            Precision::F32 => ByPrecision::F32(Step::default()),
-            Precision::Bf16 => ByPrecision::Bf16(Step::default()),
-            Precision::Bf16Amx => ByPrecision::Bf16Amx(Step::default()),
-            Precision::Bf16x3 => ByPrecision::Bf16x3(Step::default()),
-        })
+        Self(Steps::new(precision))
     }
 
     /// Writes the loss's gradients and returns the summed loss of the queries, unweighted. The
@@ -93,12 +84,7 @@ impl NegativesStep {
         problem: &Problem<'_>,
         gradients: Gradients<'_>,
     ) -> f64 {
-        match &mut self.0 {
-            ByPrecision::F32(step) => step.run(similarity, loss, problem, gradients),
-            ByPrecision::Bf16(step) => step.run(similarity, loss, problem, gradients),
-            ByPrecision::Bf16Amx(step) => step.run(similarity, loss, problem, gradients),
-            ByPrecision::Bf16x3(step) => step.run(similarity, loss, problem, gradients),
-        }
+        each!(&mut self.0, step => step.run(similarity, loss, problem, gradients))
     }
 }
 

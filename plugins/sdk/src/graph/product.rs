@@ -10,7 +10,7 @@ use super::operation::{Index, Rows, RowsMut, Step};
 use super::Row;
 use crate::linalg;
 
-/// Multiply-adds that take about as long as a call of the host, which reads a matrix where it lies.
+/// Multiply-adds, as reckoned, that a call of the host is worth, which reads a matrix where it lies.
 const CALL: usize = 1 << 13;
 
 /// With fewer rows than this, the gradient by a matrix costs more to bring back than to sum here.
