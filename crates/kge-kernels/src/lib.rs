@@ -15,6 +15,7 @@
 
 #![allow(unsafe_code)]
 
+mod aligned;
 pub mod full;
 mod gather;
 pub mod loss;

@@ -102,6 +102,22 @@ pub fn add(sum: &mut [f32], row: &[f32]) {
     sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
 }
 
+/// `sum += weight * row`.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn add_scaled(sum: &mut [f32], weight: f32, row: &[f32]) {
+    assert_eq!(sum.len(), row.len(), "rows of one length");
+    vectorise(
+        #[inline(always)]
+        || {
+            for (sum, &x) in sum.iter_mut().zip(row) {
+                *sum = weight.mul_add(x, *sum);
+            }
+        },
+    );
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,8 +2,8 @@
 
 use super::{
     Gradients, Problem,
-    blocks::{Block, Blocks, Hits},
-    step::{Packs, Step, Weights, label_score},
+    blocks::{Blocks, Derive, Sum},
+    step::{Step, Walk, label_score, pack},
 };
 use crate::{Pool, Similarity, math::exp_negative, pool::SharedMut};
 
@@ -16,20 +16,50 @@ impl<B: Blocks> Step<B> {
         mut gradients: Gradients<'_>,
     ) -> f64 {
         let Some(cut) = self.begin(pool, similarity, problem, &mut gradients) else { return 0.0 };
-        let Problem { labels, smoothing, weight, .. } = *problem;
+        let Problem { labels, smoothing, weight, width, .. } = *problem;
+        pack::<B>(pool, &mut self.queries, problem.queries, width, &|packed, rows| {
+            B::pack_pulling_queries(packed, rows, width, similarity);
+        });
         let (m, tiles) = (cut.queries, cut.tiles());
-        let mut tile_losses = std::mem::take(&mut self.tile_losses);
-        tile_losses.resize(tiles * m, 0.0);
-        let shared = SharedMut::new(&mut tile_losses);
+        self.tile_losses.resize(tiles * m, 0.0);
+        self.scales.clear();
+        self.scales.resize(m, 1.0);
+        let Self { queries, threads, hits, partial, tile_losses, scales, .. } = self;
+        let (losses, d_candidates, d_biases) = (
+            SharedMut::new(tile_losses),
+            SharedMut::new(gradients.candidates),
+            SharedMut::new(gradients.biases),
+        );
         let spread = smoothing / cut.candidates as f32;
-        let weigh = |tile: usize, block: &Block<'_, B>, packs: &mut Packs<B>, hits: Hits<'_>| {
-            // SAFETY: each tile has an element for each query.
-            let losses = unsafe { shared.slice(tile * m + hits.first, block.shape().0) };
-            B::derive(&mut packs.packs, block, (weight, spread), losses, hits);
-        };
-        let hit_weight = |_| -weight * (1.0 - smoothing);
-        let how = Weights { weigh: &weigh, scores: true, hit_weight: &hit_weight };
-        self.pull(pool, similarity, (problem, cut), how, gradients);
+        let how = Derive { weight, spread, hits, hit_weight: -weight * (1.0 - smoothing) };
+        let walk = Walk { pool, similarity, problem, cut, queries, threads };
+        walk.by_groups(
+            partial,
+            &|tile, packs| {
+                B::pack_candidates(&mut packs.packs, tile.rows, width, tile.biases);
+                B::pack_pulling_candidates(&mut packs.packs, tile.rows, width, similarity);
+            },
+            &|block, packs, d_queries| {
+                let (count, length) = block.shape();
+                let start = cut.tile(block.tile).0;
+                // SAFETY: each tile has an element for each query.
+                let losses = unsafe { losses.slice(block.tile * m + block.first, count) };
+                packs.kept.resize(B::kept_len(count, length), B::Kept::default());
+                B::derive(&mut packs.packs, block, &how, &mut packs.kept, losses, d_queries);
+                let begins = block.first == 0;
+                // SAFETY: each tile's rows are its own.
+                let floats = unsafe { d_candidates.slice(start * width, length * width) };
+                let sum = Sum { floats, begins };
+                B::pull_candidates(&mut packs.packs, block, &packs.kept, sum);
+                if !problem.biases.is_empty() {
+                    // SAFETY: as above.
+                    let floats = unsafe { d_biases.slice(start, length) };
+                    let sum = Sum { floats, begins };
+                    B::add_sums(block, &packs.kept, &scales[..count], sum.begun());
+                }
+            },
+        );
+        walk.total(partial, gradients.queries, &|_, _| {});
         let mut loss = 0.0;
         for query in 0..m {
             let all: f64 = (0..tiles).map(|tile| tile_losses[tile * m + query]).sum();
@@ -38,7 +68,6 @@ impl<B: Blocks> Step<B> {
                 * labels.of(query).len() as f64;
             loss += all - hits;
         }
-        self.tile_losses = tile_losses;
         loss * f64::from(weight)
     }
 }

@@ -1,68 +1,87 @@
 //! What a step asks of a precision: how one block of queries against one tile of candidates is
 //! scored, weighed and pulls.
 
-use std::{fmt::Debug, ops::Range};
+use std::fmt::Debug;
 
+use super::hits::Hits;
 use crate::Similarity;
 
-/// The packs, scores and pulls of one precision.
+/// The packs, weights and pulls of one precision.
 pub(super) trait Blocks: Debug + Default {
     /// Queries of a block.
     const ROWS: usize;
 
-    /// An exponential that waits for its normaliser.
+    /// Candidates of a tile, of rows of this width: whole panels or sides.
+    fn tile(width: usize) -> usize;
+
+    /// A weight, or what holds some.
     type Kept: Copy + Debug + Default + Send + Sync;
     /// A block's queries, as scores and as pulls take them.
     type Queries: Debug + Default + Send + Sync;
-    /// A tile's candidates, and the block's weights while it pulls: one thread's.
+    /// A tile's candidates, as scores and as pulls take them: one thread's.
     type Packs: Debug + Default + Send;
 
+    /// Queries, to be scored.
     fn pack_queries(to: &mut Self::Queries, rows: &[f32], width: usize, similarity: Similarity);
 
+    /// As many rows, to pull candidates.
+    fn pack_pulling_queries(
+        to: &mut Self::Queries,
+        rows: &[f32],
+        width: usize,
+        similarity: Similarity,
+    );
+
     /// A tile's candidates, to be scored.
-    fn pack_scored(to: &mut Self::Packs, rows: &[f32], width: usize, biases: &[f32]);
+    fn pack_candidates(to: &mut Self::Packs, rows: &[f32], width: usize, biases: &[f32]);
 
-    /// A tile's candidates, to pull.
-    fn pack_pulling(to: &mut Self::Packs, rows: &[f32], width: usize, similarity: Similarity);
+    /// A tile's candidates, to pull queries.
+    fn pack_pulling_candidates(
+        to: &mut Self::Packs,
+        rows: &[f32],
+        width: usize,
+        similarity: Similarity,
+    );
 
-    /// Exponentials of so many queries, which fill whole blocks or are the last, and candidates.
+    /// What holds the weights of so many queries, which fill whole blocks or are the last, and
+    /// candidates.
     fn kept_len(queries: usize, candidates: usize) -> usize;
 
-    /// Leaves each query's maximum over the tile and the sum of `exp(score - maximum)`, and keeps
-    /// the exponentials. The candidates are [scored](Self::pack_scored).
+    /// Leaves the weights `exp(score - shift)` and each query's sum of them; pulls the queries by
+    /// them if there is somebody to take it, which takes a dot product.
     fn exponentiate(
         packs: &mut Self::Packs,
         block: &Block<'_, Self>,
+        shifts: &[f32],
         kept: &mut [Self::Kept],
         totals: Totals<'_>,
+        d_queries: Option<Sum<'_>>,
     );
 
-    /// Makes the weights `scale exp(score - maximum) - spread`, and the hits' on top.
-    fn scale(
-        packs: &mut Self::Packs,
-        block: &Block<'_, Self>,
-        kept: &[Self::Kept],
-        scales_and_spread: (&[f32], f32),
-        hits: Hits<'_>,
-    );
-
-    /// Makes the weights `weight (sigmoid(score) - spread)`, and the hits' on top; leaves each
-    /// query's `sum_j softplus(s_j) - spread s_j`. The candidates are [scored](Self::pack_scored).
+    /// Leaves the weights `weight (sigmoid(score) - spread)`, and the labels' on top; and each
+    /// query's `sum_j softplus(s_j) - spread s_j`. Pulls the queries by the weights.
     fn derive(
         packs: &mut Self::Packs,
         block: &Block<'_, Self>,
-        weight_and_spread: (f32, f32),
+        how: &Derive<'_>,
+        kept: &mut [Self::Kept],
         losses: &mut [f64],
-        hits: Hits<'_>,
+        d_queries: Sum<'_>,
     );
 
-    /// Takes both gradients of the weights. The candidates are [to pull](Self::pack_pulling).
-    fn pull(
+    /// Makes weights of another time ready to pull.
+    fn prepare(packs: &mut Self::Packs, block: &Block<'_, Self>, kept: &[Self::Kept]);
+
+    /// Pulls the candidates by the weights, which are prepared or the last.
+    fn pull_candidates(
         packs: &mut Self::Packs,
         block: &Block<'_, Self>,
-        d_queries: Sum<'_>,
+        kept: &[Self::Kept],
         d_candidates: Sum<'_>,
     );
+
+    /// Adds each candidate's weights, times their queries' scales, to its sum.
+    fn add_sums(block: &Block<'_, Self>, kept: &[Self::Kept], scales: &[f32], sums: &mut [f32]);
 
     /// Floats of a sum of query gradients.
     fn sum_len(queries: usize, width: usize) -> usize;
@@ -80,6 +99,9 @@ pub(super) trait Blocks: Debug + Default {
 pub(super) struct Block<'a, B: Blocks> {
     pub(super) similarity: Similarity,
     pub(super) width: usize,
+    pub(super) tile: usize,
+    /// Of the step's queries, the block's first.
+    pub(super) first: usize,
     /// Queries as they are, `[count, width]`, and packed.
     pub(super) queries: &'a [f32],
     pub(super) packed: &'a B::Queries,
@@ -97,46 +119,18 @@ impl<B: Blocks> Block<'_, B> {
 /// What the exponentials of a block sum up to, a query.
 #[derive(Debug)]
 pub(super) struct Totals<'a> {
-    pub(super) maxima: &'a mut [f32],
     pub(super) sums: &'a mut [f32],
     /// Sums of the scores themselves; none where nobody asks.
     pub(super) score_sums: &'a mut [f32],
 }
 
-/// What the labels of a block's queries weigh on top, and where all weights of a candidate go.
-pub(super) struct Hits<'a> {
-    /// By query, then by column.
-    pub(super) hits: &'a [Hit],
-    /// Of a hit of this query of the step.
-    pub(super) weight: &'a (dyn Fn(usize) -> f32 + Sync),
-    /// The block's first query.
-    pub(super) first: usize,
-    /// The sums of each candidate's weights are added here, if it has a bias.
-    pub(super) d_biases: &'a mut [f32],
-}
-
-impl<'a> Hits<'a> {
-    /// Those of some queries of the block.
-    pub(super) fn of(&self, queries: Range<usize>) -> &'a [Hit] {
-        let place = |query: usize| {
-            self.hits.partition_point(|hit| (hit.query as usize) < self.first + query)
-        };
-        &self.hits[place(queries.start)..place(queries.end)]
-    }
-
-    /// Column, query of the block, and weight.
-    pub(super) fn read(&self, hit: &Hit) -> (usize, usize, f32) {
-        let query = hit.query as usize;
-        (hit.column as usize, query - self.first, (self.weight)(query))
-    }
-}
-
-/// A label of a query in a tile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Hit {
-    pub(super) tile: u32,
-    pub(super) query: u32,
-    pub(super) column: u32,
+/// How scores become weights of binary cross-entropy.
+pub(super) struct Derive<'a> {
+    pub(super) weight: f32,
+    pub(super) spread: f32,
+    pub(super) hits: &'a Hits,
+    /// Of each label.
+    pub(super) hit_weight: f32,
 }
 
 /// Gradients that are added to, or begin as nothing whatever is there.
@@ -144,4 +138,14 @@ pub(super) struct Hit {
 pub(super) struct Sum<'a> {
     pub(super) floats: &'a mut [f32],
     pub(super) begins: bool,
+}
+
+impl<'a> Sum<'a> {
+    /// The floats, to be added to.
+    pub(super) fn begun(self) -> &'a mut [f32] {
+        if self.begins {
+            self.floats.fill(0.0);
+        }
+        self.floats
+    }
 }

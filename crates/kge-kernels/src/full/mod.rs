@@ -5,6 +5,8 @@
 
 mod binary;
 mod blocks;
+mod distances;
+mod hits;
 mod panels;
 mod softmax;
 mod step;
@@ -111,7 +113,15 @@ impl FullStep {
         gradients: Gradients<'_>,
     ) -> f64 {
         let keep = softmax::KEPT_BYTES;
-        each!(&mut self.0, step => step.softmax(keep, pool, similarity, problem, gradients))
+        if similarity == Similarity::Dot {
+            return each!(&mut self.0, step => step.softmax(keep, pool, problem, gradients));
+        }
+        match &mut self.0 {
+            Steps::F32(step) => {
+                step.softmax_of_distances(keep, pool, similarity, problem, gradients)
+            }
+            _ => panic!("{similarity:?} takes f32"),
+        }
     }
 
     /// `sum_j softplus(s_j) - y_j s_j`, where `y` is 1 at a query's labels and 0 elsewhere, then

@@ -5,11 +5,11 @@ use pulp::{Simd, WithSimd};
 
 use super::{
     binary,
-    blocks::{Block, Blocks, Hits, Sum, Totals},
+    blocks::{Block, Blocks, Derive, Sum, Totals},
 };
 use crate::{
     Similarity,
-    math::{exp_negative, ln},
+    math::{exp_bounded, ln},
     row::{LANES, tree},
     simd::{arch, vectorise},
     tile::{self, Factors, PANEL, panel_len},
@@ -31,55 +31,58 @@ pub(super) struct Queries<F: Factors> {
 pub(super) struct Packs<F: Factors> {
     scored: F::Candidates,
     pulling: F::Others,
-    block: Vec<f32>,
     scratch: F::Scratch,
 }
 
-impl<F: Factors> Packs<F> {
-    /// The scores of a block.
-    fn score(&mut self, block: &Block<'_, Panels<F>>) {
-        let (queries, candidates) = block.shape();
-        self.block.resize(tile::block_len(queries, candidates), 0.0);
-        F::scores(block.similarity, &block.packed.scored, &self.scored, &mut self.block);
-    }
-
-    /// Adds the hits' weights and makes of all of them what pulls take.
-    fn finish(&mut self, block: &Block<'_, Panels<F>>, hits: Hits<'_>) {
-        let (queries, candidates) = block.shape();
-        for hit in hits.hits {
-            let (column, query, weight) = hits.read(hit);
-            self.block[tile::place(queries, query, column)] += weight;
-        }
-        if !hits.d_biases.is_empty() {
-            tile::add_sums(&self.block, queries, hits.d_biases);
-        }
-        F::pulling(
-            block.similarity,
-            &mut self.block,
-            (queries, candidates),
-            (&block.packed.scored, &self.scored),
-            &mut self.scratch,
-        );
+impl<F: Factors> Panels<F> {
+    /// Pulls the queries by weights that are [prepared](Blocks::prepare).
+    pub(super) fn pull_queries(
+        packs: &Packs<F>,
+        block: &Block<'_, Self>,
+        kept: &[f32],
+        d_queries: Sum<'_>,
+    ) {
+        let weights = (kept, &packs.scratch);
+        let (similarity, d_queries) = (block.similarity, d_queries.begun());
+        F::pull_queries(similarity, weights, block.queries, &packs.pulling, d_queries);
     }
 }
 
 impl<F: Factors> Blocks for Panels<F> {
     const ROWS: usize = tile::ROWS;
 
-    type Kept = F::Kept;
+    fn tile(_: usize) -> usize {
+        tile::TILE
+    }
+
+    /// One weight, in the order of [`tile`].
+    type Kept = f32;
     type Queries = Queries<F>;
     type Packs = Packs<F>;
 
     fn pack_queries(to: &mut Queries<F>, rows: &[f32], width: usize, similarity: Similarity) {
         F::pack_queries(&mut to.scored, rows, width, similarity);
+    }
+
+    fn pack_pulling_queries(
+        to: &mut Queries<F>,
+        rows: &[f32],
+        width: usize,
+        similarity: Similarity,
+    ) {
         F::pack_others(&mut to.pulling, rows, width, similarity);
     }
 
-    fn pack_scored(to: &mut Packs<F>, rows: &[f32], width: usize, biases: &[f32]) {
+    fn pack_candidates(to: &mut Packs<F>, rows: &[f32], width: usize, biases: &[f32]) {
         F::pack_candidates(&mut to.scored, rows, width, biases);
     }
 
-    fn pack_pulling(to: &mut Packs<F>, rows: &[f32], width: usize, similarity: Similarity) {
+    fn pack_pulling_candidates(
+        to: &mut Packs<F>,
+        rows: &[f32],
+        width: usize,
+        similarity: Similarity,
+    ) {
         F::pack_others(&mut to.pulling, rows, width, similarity);
     }
 
@@ -90,63 +93,69 @@ impl<F: Factors> Blocks for Panels<F> {
     fn exponentiate(
         packs: &mut Packs<F>,
         block: &Block<'_, Self>,
-        kept: &mut [F::Kept],
+        shifts: &[f32],
+        kept: &mut [f32],
         totals: Totals<'_>,
+        d_queries: Option<Sum<'_>>,
     ) {
         let (queries, candidates) = block.shape();
-        packs.score(block);
+        F::scores(block.similarity, &block.packed.scored, &packs.scored, kept);
         for (query, sum) in totals.score_sums.iter_mut().enumerate() {
-            *sum = tile::row(&packs.block, queries, candidates, query).flatten().sum();
+            *sum = tile::row(kept, queries, candidates, query).flatten().sum();
         }
-        arch().dispatch(Exponentiate::<F> {
-            scores: &packs.block,
-            kept,
-            candidates,
-            maxima: totals.maxima,
-            sums: totals.sums,
-        });
-    }
-
-    fn scale(
-        packs: &mut Packs<F>,
-        block: &Block<'_, Self>,
-        kept: &[F::Kept],
-        (scales, spread): (&[f32], f32),
-        hits: Hits<'_>,
-    ) {
-        packs.block.resize(kept.len(), 0.0);
-        scale::<F>(kept, scales, spread, &mut packs.block);
-        packs.finish(block, hits);
+        let sums = totals.sums;
+        arch().dispatch(Exponentiate { block: kept, candidates, shifts, sums });
+        if let Some(d_queries) = d_queries {
+            Self::prepare(packs, block, kept);
+            Self::pull_queries(packs, block, kept, d_queries);
+        }
     }
 
     fn derive(
         packs: &mut Packs<F>,
         block: &Block<'_, Self>,
-        (weight, spread): (f32, f32),
+        how: &Derive<'_>,
+        kept: &mut [f32],
         losses: &mut [f64],
-        hits: Hits<'_>,
+        d_queries: Sum<'_>,
     ) {
-        packs.score(block);
-        weigh(&mut packs.block, block.shape().1, spread, weight, losses);
-        packs.finish(block, hits);
+        let (queries, candidates) = block.shape();
+        F::scores(block.similarity, &block.packed.scored, &packs.scored, kept);
+        weigh(kept, candidates, how.spread, how.weight, losses);
+        for hit in how.hits.of(block.tile, block.first..block.first + queries) {
+            let (query, column) = hit.pair();
+            kept[tile::place(queries, query - block.first, column)] += how.hit_weight;
+        }
+        Self::prepare(packs, block, kept);
+        Self::pull_queries(packs, block, kept, d_queries);
     }
 
-    fn pull(
+    fn prepare(packs: &mut Packs<F>, block: &Block<'_, Self>, kept: &[f32]) {
+        let queries = (&block.packed.scored, &packs.scored);
+        F::pulling(block.similarity, kept, block.shape(), queries, &mut packs.scratch);
+    }
+
+    fn pull_candidates(
         packs: &mut Packs<F>,
         block: &Block<'_, Self>,
-        d_queries: Sum<'_>,
+        kept: &[f32],
         d_candidates: Sum<'_>,
     ) {
-        let [d_queries, d_candidates] = [d_queries, d_candidates].map(|sum| {
-            if sum.begins {
-                sum.floats.fill(0.0);
-            }
-            sum.floats
-        });
-        let Block { similarity, queries, packed, candidates, .. } = *block;
-        let weights = (&packs.block[..], &packs.scratch);
-        F::pull_queries(similarity, weights, queries, &packs.pulling, d_queries);
+        let weights = (kept, &packs.scratch);
+        let Block { similarity, packed, candidates, .. } = *block;
+        let d_candidates = d_candidates.begun();
         F::pull_candidates(similarity, weights, candidates, &packed.pulling, d_candidates);
+    }
+
+    fn add_sums(block: &Block<'_, Self>, kept: &[f32], scales: &[f32], sums: &mut [f32]) {
+        let panels = kept.chunks_exact(panel_len(block.shape().0)).zip(sums.chunks_mut(PANEL));
+        for (panel, sums) in panels {
+            for (row, scale) in panel.chunks_exact(PANEL).zip(scales) {
+                for (sum, weight) in sums.iter_mut().zip(row) {
+                    *sum = weight.mul_add(*scale, *sum);
+                }
+            }
+        }
     }
 
     fn sum_len(queries: usize, width: usize) -> usize {
@@ -165,82 +174,41 @@ impl<F: Factors> Blocks for Panels<F> {
     }
 }
 
-/// Keeps each query's `exp(score - maximum)`; leaves its maximum and sum.
-struct Exponentiate<'a, F: Factors> {
-    scores: &'a [f32],
-    kept: &'a mut [F::Kept],
+/// Replaces scores by `exp(score - shift)`; leaves each query's sum of them.
+struct Exponentiate<'a> {
+    block: &'a mut [f32],
     candidates: usize,
-    maxima: &'a mut [f32],
+    shifts: &'a [f32],
     sums: &'a mut [f32],
 }
 
-impl<F: Factors> WithSimd for Exponentiate<'_, F> {
+impl WithSimd for Exponentiate<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { scores, kept, candidates, maxima, sums } = self;
-        let queries = maxima.len();
-        let panels = scores.len() / panel_len(queries);
-        for (query, (out, sum)) in maxima.iter_mut().zip(sums).enumerate() {
-            let row = |panel: usize| {
-                let length = PANEL.min(candidates - panel * PANEL);
-                (panel * panel_len(queries) + query * PANEL, length)
-            };
-            let mut highest = simd.splat_f32s(f32::NEG_INFINITY);
-            let mut maximum = f32::NEG_INFINITY;
-            for panel in 0..panels {
-                let (start, length) = row(panel);
-                let (vectors, rest) = S::as_simd_f32s(&scores[start..][..length]);
-                for &scores in vectors {
-                    highest = simd.max_f32s(highest, scores);
-                }
-                for &score in rest {
-                    maximum = maximum.max(score);
-                }
-            }
-            let maximum = maximum.max(simd.reduce_max_f32s(highest));
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { block, candidates, shifts, sums } = self;
+        let panel_len = panel_len(shifts.len());
+        for (query, (&shift, sum)) in shifts.iter().zip(sums).enumerate() {
             let mut lanes = [0.0; LANES];
-            for panel in 0..panels {
-                let (start, length) = row(panel);
-                let (scores, rest) = scores[start..][..length].as_chunks::<LANES>();
-                let (kept, kept_rest) = kept[start..][..length].as_chunks_mut::<LANES>();
-                for (kept, scores) in kept.iter_mut().zip(scores) {
+            for (panel, rows) in block.chunks_exact_mut(panel_len).enumerate() {
+                let length = PANEL.min(candidates - panel * PANEL);
+                let row = &mut rows[query * PANEL..][..length];
+                let (chunks, rest) = row.as_chunks_mut::<LANES>();
+                for chunk in chunks {
                     for i in 0..LANES {
-                        let exponential = exp_negative(scores[i] - maximum);
-                        lanes[i] += exponential;
-                        kept[i] = F::keep(exponential);
+                        chunk[i] = exp_bounded(chunk[i] - shift);
+                        lanes[i] += chunk[i];
                     }
                 }
-                for ((kept, &score), lane) in kept_rest.iter_mut().zip(rest).zip(&mut lanes) {
-                    let exponential = exp_negative(score - maximum);
-                    *lane += exponential;
-                    *kept = F::keep(exponential);
+                for (score, lane) in rest.iter_mut().zip(&mut lanes) {
+                    *score = exp_bounded(*score - shift);
+                    *lane += *score;
                 }
             }
-            (*out, *sum) = (maximum, tree(lanes));
+            *sum = tree(lanes);
         }
     }
-}
-
-/// Writes each query's exponentials times its scale, less `spread`.
-fn scale<F: Factors>(kept: &[F::Kept], scales: &[f32], spread: f32, weights: &mut [f32]) {
-    let panel_len = panel_len(scales.len());
-    vectorise(
-        #[inline(always)]
-        || {
-            for (kept, weights) in
-                kept.chunks_exact(panel_len).zip(weights.chunks_exact_mut(panel_len))
-            {
-                let rows = kept.chunks_exact(PANEL).zip(weights.chunks_exact_mut(PANEL));
-                for ((kept, weights), &scale) in rows.zip(scales) {
-                    for (weight, &kept) in weights.iter_mut().zip(kept) {
-                        *weight = F::recall(kept).mul_add(scale, -spread);
-                    }
-                }
-            }
-        },
-    );
 }
 
 /// Replaces scores by `weight (sigmoid(s) - spread)`; writes each query's

@@ -1,58 +1,67 @@
-//! What both losses share: how a step is cut, and the pass that pulls.
+//! What both losses share: how a step is cut, and the walks over its blocks.
 //!
 //! With `S` the scores of queries against candidates and `W` the derivatives of the loss by them,
 //! the gradients are `sum_j W_ij dS_ij/dq_i` and `sum_i W_ij dS_ij/dc_j`. Candidates are walked in
-//! tiles, a tile in blocks of queries that stay in cache ([`tile`]). Query gradients are summed by
-//! groups of tiles, and the groups in order: the number of threads does not show.
+//! tiles, a tile in blocks of queries that stay in cache ([`tile`](crate::tile)). Query gradients
+//! are summed by groups of tiles, and the groups in order: the number of threads does not show.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
 
 use super::{
-    Gradients, Labels, Problem,
-    blocks::{Block, Blocks, Hit, Hits, Sum},
+    Gradients, Problem,
+    blocks::{Block, Blocks, Sum},
+    hits::Hits,
 };
-use crate::{
-    Pool, Similarity,
-    pool::SharedMut,
-    tile::{self, TILE},
-};
+use crate::{Pool, Similarity, aligned::Floats, pool::SharedMut, tile::TILE};
 
-/// Groups of tiles that share one sum of query gradients, at most; and tiles of a group, at least
-/// but for the last tiles.
+/// Groups of tiles that share one sum of query gradients, at most; and candidates of a group, at
+/// least but for the last ones.
 const GROUPS: usize = 16;
-const TILES: usize = 4;
+const GROUP: usize = 4 * TILE;
 
 /// The buffers of a step, kept from step to step.
 #[derive(Debug, Default)]
 pub(super) struct Step<B: Blocks> {
     /// Exponentials of each tile, where they are kept.
     pub(super) kept: Vec<B::Kept>,
-    /// `[tiles, queries]`: each tile's maximum, later each tile's scale.
-    pub(super) maxima: Vec<f32>,
+    /// `[queries]`: what is taken from a query's scores before they are exponentiated.
+    pub(super) shifts: Vec<f32>,
+    /// `[queries]`: what makes weights of a query's exponentials.
+    pub(super) scales: Vec<f32>,
     /// `[tiles, queries]`: sums over a tile.
     pub(super) sums: Vec<f32>,
     /// `[tiles, queries]`: another sum over a tile, where smoothing needs one.
     pub(super) score_sums: Vec<f32>,
+    /// `[tiles, width]`: sums of a tile's candidates, where smoothing needs them; then of all
+    /// candidates and of all queries, `[width]`.
+    pub(super) row_sums: Vec<f32>,
+    pub(super) candidate_sum: Vec<f32>,
+    pub(super) query_sum: Vec<f32>,
     /// `[tiles, queries]`: each tile's part of a loss.
     pub(super) tile_losses: Vec<f64>,
-    /// `[queries]`.
-    pub(super) losses: Vec<f64>,
+    /// `[queries]`: the mean score of each query's labels.
+    pub(super) label_scores: Vec<f64>,
+    /// `[queries]`: sums over all tiles.
+    pub(super) normalisers: Vec<f64>,
+    /// `[queries, width]`: the queries times their scales.
+    pub(super) scaled: Vec<f32>,
     /// A sum of query gradients a group.
-    partial: Vec<f32>,
+    pub(super) partial: Floats,
     /// The queries, [`Blocks::ROWS`] an element.
     pub(super) queries: Vec<B::Queries>,
-    /// By tile, then by query.
-    hits: Vec<Hit>,
+    pub(super) hits: Hits,
     pub(super) threads: Vec<Mutex<Packs<B>>>,
 }
 
-/// One thread's tile and block.
+/// One thread's tile, and its block's weights where not all are kept.
 #[derive(Debug, Default)]
 pub(super) struct Packs<B: Blocks> {
     pub(super) packs: B::Packs,
-    /// The block's exponentials and totals, where not all are kept.
     pub(super) kept: Vec<B::Kept>,
-    pub(super) totals: Vec<f32>,
+    pub(super) sums: Vec<f32>,
 }
 
 /// How candidates are cut into tiles and queries into blocks.
@@ -61,10 +70,12 @@ pub(super) struct Cut {
     pub(super) queries: usize,
     pub(super) candidates: usize,
     pub(super) width: usize,
+    /// Candidates of a tile, but for the last.
+    tile: usize,
 }
 
 impl Cut {
-    fn of(problem: &Problem<'_>, gradients: &Gradients<'_>) -> Self {
+    fn of<B: Blocks>(problem: &Problem<'_>, gradients: &Gradients<'_>) -> Self {
         let Problem { queries, candidates, width, biases, labels, .. } = *problem;
         let (m, n) = (labels.queries(), candidates.len() / width);
         assert_eq!(queries.len(), m * width, "queries are [{m}, {width}]");
@@ -79,53 +90,47 @@ impl Cut {
         }
         assert!(m == 0 || n > 0, "candidates for {m} queries");
         assert!(labels.ids.iter().all(|&id| (id as usize) < n), "a label is one of {n} candidates");
-        Self { queries: m, candidates: n, width }
+        Self { queries: m, candidates: n, width, tile: B::tile(width) }
     }
 
-    pub(super) fn tiles(&self) -> usize {
-        self.candidates.div_ceil(TILE)
+    pub(super) fn tiles(self) -> usize {
+        self.candidates.div_ceil(self.tile)
     }
 
     /// The first candidate of a tile, and how many it has.
-    pub(super) fn tile(&self, tile: usize) -> (usize, usize) {
-        (tile * TILE, TILE.min(self.candidates - tile * TILE))
+    pub(super) fn tile(self, tile: usize) -> (usize, usize) {
+        (tile * self.tile, self.tile.min(self.candidates - tile * self.tile))
     }
 
-    /// The blocks of queries: first query, number of queries.
-    pub(super) fn rows<B: Blocks>(&self) -> impl Iterator<Item = (usize, usize)> + use<B> {
-        let queries = self.queries;
-        (0..queries).step_by(B::ROWS).map(move |first| (first, B::ROWS.min(queries - first)))
+    fn groups(self) -> usize {
+        GROUPS.min(self.candidates.div_ceil(GROUP))
     }
 
-    /// Exponentials of all blocks.
-    pub(super) fn elements<B: Blocks>(&self) -> usize {
+    /// The tiles of a group.
+    fn group(self, group: usize) -> Range<usize> {
+        let first = |group: usize| group * self.tiles() / self.groups();
+        first(group)..first(group + 1)
+    }
+
+    /// Weights of all blocks.
+    pub(super) fn elements<B: Blocks>(self) -> usize {
         let last = self.tiles() - 1;
-        B::kept_len(self.queries, TILE) * last + B::kept_len(self.queries, self.tile(last).1)
+        B::kept_len(self.queries, self.tile) * last + B::kept_len(self.queries, self.tile(last).1)
     }
 
-    /// Where those of a tile's block that starts with a query lie among all.
-    pub(super) fn place<B: Blocks>(&self, tile: usize, first: usize) -> usize {
+    /// Where those of a block lie among all.
+    pub(super) fn place<B: Blocks>(self, block: &Block<'_, B>) -> Range<usize> {
+        let (queries, candidates) = block.shape();
         // Only a tile's last block of queries, and only the last tile, is filled up.
-        B::kept_len(self.queries, TILE) * tile + B::kept_len(first, self.tile(tile).1)
+        let first = B::kept_len(self.queries, self.tile) * block.tile
+            + B::kept_len(block.first, candidates);
+        first..first + B::kept_len(queries, candidates)
     }
 }
-
-/// How the weights of a block come about.
-#[derive(Clone, Copy)]
-pub(super) struct Weights<'a, B: Blocks> {
-    /// Makes those of a tile's block.
-    pub(super) weigh: &'a Weigh<'a, B>,
-    /// Whether that takes scores.
-    pub(super) scores: bool,
-    /// What a query's labels get on top.
-    pub(super) hit_weight: &'a (dyn Fn(usize) -> f32 + Sync),
-}
-
-type Weigh<'a, B> = dyn Fn(usize, &Block<'_, B>, &mut Packs<B>, Hits<'_>) + Sync + 'a;
 
 impl<B: Blocks> Step<B> {
-    /// Checks the shapes and packs the queries. Without any, the gradients are 0 and there is
-    /// nothing to cut.
+    /// Checks the shapes and packs the queries to be scored. Without any, the gradients are 0 and
+    /// there is nothing to cut.
     pub(super) fn begin(
         &mut self,
         pool: &Pool,
@@ -133,106 +138,140 @@ impl<B: Blocks> Step<B> {
         problem: &Problem<'_>,
         gradients: &mut Gradients<'_>,
     ) -> Option<Cut> {
-        let cut = Cut::of(problem, gradients);
+        let cut = Cut::of::<B>(problem, gradients);
         if cut.queries == 0 {
             gradients.candidates.fill(0.0);
             gradients.biases.fill(0.0);
             return None;
         }
-        self.losses.resize(cut.queries, 0.0);
         self.threads.resize_with(pool.threads(), Mutex::default);
         self.queries.resize_with(cut.queries.div_ceil(B::ROWS), B::Queries::default);
-        pool.chunks(&mut self.queries, 1, |block, packed, _| {
-            let rows = &problem.queries[block * B::ROWS * cut.width..];
-            let rows = &rows[..rows.len().min(B::ROWS * cut.width)];
-            B::pack_queries(&mut packed[0], rows, cut.width, similarity);
+        pack::<B>(pool, &mut self.queries, problem.queries, cut.width, &|packed, rows| {
+            B::pack_queries(packed, rows, cut.width, similarity);
         });
+        self.hits.sort(problem.labels, cut.tile);
         Some(cut)
     }
+}
 
-    /// Sorts the labels by tile.
-    fn sort_labels(&mut self, labels: Labels<'_>) {
-        self.hits.clear();
-        for query in 0..labels.queries() {
-            self.hits.extend(labels.of(query).iter().map(|&id| Hit {
-                tile: id / TILE as u32,
-                query: query as u32,
-                column: id % TILE as u32,
-            }));
+/// Packs the rows of each block of queries.
+pub(super) fn pack<B: Blocks>(
+    pool: &Pool,
+    queries: &mut [B::Queries],
+    rows: &[f32],
+    width: usize,
+    pack: &(dyn Fn(&mut B::Queries, &[f32]) + Sync),
+) {
+    pool.chunks(queries, 1, |block, packed, _| {
+        let rows = &rows[block * B::ROWS * width..];
+        pack(&mut packed[0], &rows[..rows.len().min(B::ROWS * width)]);
+    });
+}
+
+/// What a walk over all blocks reads.
+pub(super) struct Walk<'a, B: Blocks> {
+    pub(super) pool: &'a Pool,
+    pub(super) similarity: Similarity,
+    pub(super) problem: &'a Problem<'a>,
+    pub(super) cut: Cut,
+    pub(super) queries: &'a [B::Queries],
+    pub(super) threads: &'a [Mutex<Packs<B>>],
+}
+
+/// What a walk does when it comes to a tile.
+pub(super) type Enter<'a, B> = dyn Fn(Tile<'_>, &mut Packs<B>) + Sync + 'a;
+
+/// What a walk does with a block and its queries' gradients.
+pub(super) type Visit<'a, B> = dyn Fn(&Block<'_, B>, &mut Packs<B>, Sum<'_>) + Sync + 'a;
+
+/// One tile's candidates: which they are, their rows and biases.
+#[derive(Clone, Copy)]
+pub(super) struct Tile<'a> {
+    pub(super) index: usize,
+    pub(super) rows: &'a [f32],
+    pub(super) biases: &'a [f32],
+}
+
+impl<'a, B: Blocks> Walk<'a, B> {
+    fn tile(&self, index: usize) -> Tile<'a> {
+        let (start, length) = self.cut.tile(index);
+        let Problem { candidates, width, biases, .. } = *self.problem;
+        Tile {
+            index,
+            rows: &candidates[start * width..][..length * width],
+            biases: biases.get(start..start + length).unwrap_or_default(),
         }
-        self.hits.sort_unstable();
     }
 
-    /// The pass that makes each block's weights and takes both gradients of it while it is in
-    /// cache.
-    pub(super) fn pull(
-        &mut self,
-        pool: &Pool,
-        similarity: Similarity,
-        (problem, cut): (&Problem<'_>, Cut),
-        how: Weights<'_, B>,
-        gradients: Gradients<'_>,
+    /// The blocks of a tile.
+    pub(super) fn blocks(&self, tile: Tile<'a>) -> impl Iterator<Item = Block<'a, B>> {
+        let width = self.cut.width;
+        let rows = self.problem.queries.chunks(B::ROWS * width);
+        let similarity = self.similarity;
+        rows.zip(self.queries).enumerate().map(move |(index, (queries, packed))| Block {
+            similarity,
+            width,
+            tile: tile.index,
+            first: index * B::ROWS,
+            queries,
+            packed,
+            candidates: tile.rows,
+        })
+    }
+
+    /// Walks each group's tiles in order, with a sum of query gradients a group.
+    pub(super) fn by_groups(
+        &self,
+        partial: &mut Floats,
+        enter: &Enter<'_, B>,
+        visit: &Visit<'_, B>,
     ) {
-        let Problem { queries, candidates, width, biases, labels, .. } = *problem;
-        self.sort_labels(labels);
-        let groups = GROUPS.min(cut.tiles().div_ceil(TILES));
-        let sum_len = B::sum_len(cut.queries, width);
-        self.partial.resize(groups * sum_len, 0.0);
-        let (packed, hits, threads) = (&self.queries, &self.hits, &self.threads);
-        let partial = SharedMut::new(&mut self.partial);
-        let d_all = SharedMut::new(gradients.candidates);
-        let d_biases = SharedMut::new(gradients.biases);
-        pool.run(groups, &|group, thread| {
+        let Self { cut, .. } = *self;
+        let sum_len = B::sum_len(cut.queries, cut.width);
+        partial.resize(cut.groups() * sum_len);
+        let partial = SharedMut::new(partial);
+        self.pool.run(cut.groups(), &|group, thread| {
             // SAFETY: each group has its own sum.
-            let d_queries = unsafe { partial.slice(group * sum_len, sum_len) };
-            let mut packs = threads[thread].lock().unwrap_or_else(PoisonError::into_inner);
-            let tiles = group * cut.tiles() / groups..(group + 1) * cut.tiles() / groups;
-            for tile in tiles.clone() {
-                let (start, length) = cut.tile(tile);
-                let rows = &candidates[start * width..][..length * width];
-                if how.scores || tile::pulls_by_distance(similarity) {
-                    let biases = tile_biases(biases, start, length);
-                    B::pack_scored(&mut packs.packs, rows, width, biases);
-                }
-                B::pack_pulling(&mut packs.packs, rows, width, similarity);
-                // SAFETY: each tile's rows are its own.
-                let d_tile = unsafe { d_all.slice(start * width, length * width) };
-                let d_tile_biases = match biases.is_empty() {
-                    true => &mut [],
-                    // SAFETY: as above.
-                    false => unsafe { d_biases.slice(start, length) },
-                };
-                d_tile_biases.fill(0.0);
-                let of_tile = |hit: &Hit| (hit.tile as usize).cmp(&tile);
-                let mut hits = &hits[hits.partition_point(|hit| of_tile(hit).is_lt())..];
-                hits = &hits[..hits.partition_point(|hit| of_tile(hit).is_le())];
-                for ((first, count), packed) in cut.rows::<B>().zip(packed) {
-                    let own = hits.partition_point(|hit| (hit.query as usize) < first + count);
-                    let (own, later) = hits.split_at(own);
-                    hits = later;
-                    let queries = &queries[first * width..][..count * width];
-                    let block = Block { similarity, width, queries, packed, candidates: rows };
-                    let weight = how.hit_weight;
-                    let hits = Hits { hits: own, weight, first, d_biases: d_tile_biases };
-                    (how.weigh)(tile, &block, &mut packs, hits);
-                    let d_queries = &mut d_queries[B::sum_len(first, width)..];
-                    let d_queries = &mut d_queries[..B::sum_len(count, width)];
-                    B::pull(
-                        &mut packs.packs,
-                        &block,
-                        Sum { floats: d_queries, begins: tile == tiles.start },
-                        Sum { floats: d_tile, begins: first == 0 },
-                    );
+            let sum = unsafe { partial.slice(group * sum_len, sum_len) };
+            let mut packs = self.threads[thread].lock().unwrap_or_else(PoisonError::into_inner);
+            let tiles = cut.group(group);
+            for index in tiles.clone() {
+                let tile = self.tile(index);
+                enter(tile, &mut packs);
+                for block in self.blocks(tile) {
+                    let floats = &mut sum[B::sum_len(block.first, cut.width)..];
+                    let floats = &mut floats[..B::sum_len(block.shape().0, cut.width)];
+                    visit(&block, &mut packs, Sum { floats, begins: index == tiles.start });
                 }
             }
         });
+    }
 
-        let partial = &self.partial;
-        pool.chunks(gradients.queries, B::ROWS * width, |index, chunk, _| {
+    /// Visits each tile once, in no order.
+    pub(super) fn by_tiles(&self, visit: &Enter<'_, B>) {
+        self.pool.run(self.cut.tiles(), &|index, thread| {
+            let mut packs = self.threads[thread].lock().unwrap_or_else(PoisonError::into_inner);
+            visit(self.tile(index), &mut packs);
+        });
+    }
+
+    /// Adds the groups' sums up, in order, and gives each query's to `finish`.
+    pub(super) fn total(
+        &self,
+        partial: &[f32],
+        d_queries: &mut [f32],
+        finish: &(dyn Fn(usize, &mut [f32]) + Sync),
+    ) {
+        let width = self.cut.width;
+        let sum_len = B::sum_len(self.cut.queries, width);
+        self.pool.chunks(d_queries, B::ROWS * width, |index, chunk, _| {
             let length = B::sum_len(chunk.len() / width, width);
             let at = B::sum_len(index * B::ROWS, width);
             let sums = partial.chunks_exact(sum_len).map(|sum| &sum[at..][..length]);
             B::total(sums, width, chunk);
+            for (query, row) in chunk.chunks_exact_mut(width).enumerate() {
+                finish(index * B::ROWS + query, row);
+            }
         });
     }
 }
@@ -247,9 +286,4 @@ pub(super) fn label_score(similarity: Similarity, problem: &Problem<'_>, query: 
         f64::from(similarity.score(query_row, row)) + f64::from(bias)
     };
     labels.iter().map(score).sum::<f64>() / (labels.len().max(1) as f64)
-}
-
-/// The biases of a tile's candidates, if there are any.
-pub(super) fn tile_biases(biases: &[f32], start: usize, length: usize) -> &[f32] {
-    biases.get(start..start + length).unwrap_or_default()
 }

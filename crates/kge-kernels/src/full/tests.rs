@@ -24,11 +24,10 @@ struct Outcome {
     d_biases: Vec<f32>,
 }
 
-fn step<B: Blocks>(
+fn outcome(
     problem: &Problem<'_>,
-    kind: Kind,
-    similarity: Similarity,
     threads: usize,
+    run: impl FnOnce(&Pool, Gradients<'_>) -> f64,
 ) -> Outcome {
     let pool = Pool::new(NonZeroUsize::new(threads).unwrap());
     let mut d_queries = vec![f32::NAN; problem.queries.len()];
@@ -36,12 +35,32 @@ fn step<B: Blocks>(
     let mut d_biases = vec![f32::NAN; problem.biases.len()];
     let gradients =
         Gradients { queries: &mut d_queries, candidates: &mut d_candidates, biases: &mut d_biases };
-    let mut step = Step::<B>::default();
-    let loss = match kind {
-        Kind::Softmax { kept } => step.softmax(kept, &pool, similarity, problem, gradients),
-        Kind::Binary => step.binary(&pool, similarity, problem, gradients),
-    };
+    let loss = run(&pool, gradients);
     Outcome { loss, d_queries, d_candidates, d_biases }
+}
+
+/// By dot products.
+fn step<B: Blocks>(problem: &Problem<'_>, kind: Kind, threads: usize) -> Outcome {
+    let mut step = Step::<B>::default();
+    outcome(problem, threads, |pool, gradients| match kind {
+        Kind::Softmax { kept } => step.softmax(kept, pool, problem, gradients),
+        Kind::Binary => step.binary(pool, Similarity::Dot, problem, gradients),
+    })
+}
+
+fn step_of_distances(
+    similarity: Similarity,
+    problem: &Problem<'_>,
+    kind: Kind,
+    threads: usize,
+) -> Outcome {
+    let mut step = Step::<Panels<F32>>::default();
+    outcome(problem, threads, |pool, gradients| match kind {
+        Kind::Softmax { kept } => {
+            step.softmax_of_distances(kept, pool, similarity, problem, gradients)
+        }
+        Kind::Binary => step.binary(pool, similarity, problem, gradients),
+    })
 }
 
 /// Plain loops in f64, for the dot product.
@@ -62,12 +81,15 @@ fn reference(problem: &Problem<'_>, kind: Kind) -> (f64, [Vec<f64>; 3]) {
             Kind::Softmax { .. } => 1.0 / labels.len() as f64,
             Kind::Binary => 1.0,
         };
-        let z: f64 = (0..n).map(|j| score(j).exp()).sum();
+        let highest = (0..n).map(score).fold(f64::NEG_INFINITY, f64::max);
+        let normaliser = highest + (0..n).map(|j| (score(j) - highest).exp()).sum::<f64>().ln();
         for j in 0..n {
             let label = if labels.contains(&(j as u32)) { hit } else { 0.0 };
             let label = (1.0 - smoothing) * label + smoothing / n as f64;
             let (own, p) = match kind {
-                Kind::Softmax { .. } => (label * (z.ln() - score(j)), score(j).exp() / z),
+                Kind::Softmax { .. } => {
+                    (label * (normaliser - score(j)), (score(j) - normaliser).exp())
+                }
                 Kind::Binary => {
                     (score(j).exp().ln_1p() - label * score(j), 1.0 / (1.0 + (-score(j)).exp()))
                 }
@@ -119,7 +141,7 @@ proptest! {
         };
         let kind = if binary { Kind::Binary } else { Kind::Softmax { kept: KEPT_BYTES } };
         let (loss, expected) = reference(&problem, kind);
-        let found = step::<Panels<F32>>(&problem, kind, Similarity::Dot, 2);
+        let found = step::<Panels<F32>>(&problem, kind, 2);
         prop_assert!((found.loss - loss).abs() < 1e-5 * (1.0 + loss.abs()), "{} {loss}", found.loss);
         let found = [found.d_queries, found.d_candidates, found.d_biases];
         for (f, e) in found.iter().flatten().zip(expected.iter().flatten()) {
@@ -151,30 +173,30 @@ fn as_near<B: Blocks>(bound: f64) {
     };
     for kind in [Kind::Softmax { kept: KEPT_BYTES }, Kind::Binary] {
         let (loss, expected) = reference(&problem, kind);
-        let found = step::<B>(&problem, kind, Similarity::Dot, 2);
+        let found = step::<B>(&problem, kind, 2);
         let error = (found.loss - loss).abs() / loss.abs();
         assert!(error < bound / 3.0, "{kind:?}: {} {loss}", found.loss);
         for (found, expected) in
             [found.d_queries, found.d_candidates, found.d_biases].iter().zip(&expected)
         {
-            let errors = found.iter().zip(expected).map(|(f, e)| (f64::from(*f) - e).powi(2));
-            let share = errors.sum::<f64>() / expected.iter().map(|e| e * e).sum::<f64>();
-            assert!(share.sqrt() < bound, "{kind:?}: {}", share.sqrt());
+            let share = share_of_error(found, expected);
+            assert!(share < bound, "{kind:?}: {share}");
         }
     }
 }
 
 #[test]
 fn threads_and_memory_do_not_change_a_byte() {
-    for similarity in [Similarity::Dot, Similarity::L1, Similarity::L2, Similarity::Modulus] {
-        same_bytes::<Panels<F32>>(similarity);
+    for similarity in [Similarity::L1, Similarity::L2, Similarity::Modulus] {
+        same_bytes(|problem, kind, threads| step_of_distances(similarity, problem, kind, threads));
     }
-    same_bytes::<Panels<Bf16>>(Similarity::Dot);
-    same_bytes::<Tiled<Once>>(Similarity::Dot);
-    same_bytes::<Tiled<Thrice>>(Similarity::Dot);
+    same_bytes(step::<Panels<F32>>);
+    same_bytes(step::<Panels<Bf16>>);
+    same_bytes(step::<Tiled<Once>>);
+    same_bytes(step::<Tiled<Thrice>>);
 }
 
-fn same_bytes<B: Blocks>(similarity: Similarity) {
+fn same_bytes(step: impl Fn(&Problem<'_>, Kind, usize) -> Outcome) {
     let (m, n, width) = (137, 1531, 24);
     let (queries, candidates) = (matrix(m, width, 1), matrix(n, width, 2));
     let (starts, ids) = lists(m, n);
@@ -187,12 +209,98 @@ fn same_bytes<B: Blocks>(similarity: Similarity) {
         smoothing: 0.1,
         weight: 1.0 / 137.0,
     };
-    let one = step::<B>(&problem, Kind::Softmax { kept: KEPT_BYTES }, similarity, 1);
+    let one = step(&problem, Kind::Softmax { kept: KEPT_BYTES }, 1);
     for (threads, kept) in [(2, KEPT_BYTES), (3, KEPT_BYTES), (1, 0), (3, 0)] {
-        assert_eq!(one, step::<B>(&problem, Kind::Softmax { kept }, similarity, threads));
+        assert_eq!(one, step(&problem, Kind::Softmax { kept }, threads));
     }
-    let one = step::<B>(&problem, Kind::Binary, similarity, 1);
+    let one = step(&problem, Kind::Binary, 1);
     for threads in [2, 3] {
-        assert_eq!(one, step::<B>(&problem, Kind::Binary, similarity, threads));
+        assert_eq!(one, step(&problem, Kind::Binary, threads));
     }
+}
+
+/// A distance is a dot product of rows of a few floats more: `-|q - c|^2 = 2 q c - |c|^2 - |q|^2`,
+/// the last of which no softmax sees.
+#[test]
+fn distances_are_dot_products_of_other_rows() {
+    let (m, n, width) = (33, 1100, 8);
+    let (queries, candidates) = (matrix(m, width, 1), matrix(n, width, 2));
+    let (starts, ids) = lists(m, n);
+    let wider = |rows: &[f32], more: fn(&[f32]) -> f32| -> Vec<f32> {
+        rows.chunks(width).flat_map(|row| row.iter().copied().chain([more(row)])).collect()
+    };
+    let square = |row: &[f32]| -row.iter().map(|x| x * x).sum::<f32>();
+    let doubled: Vec<f32> = queries.iter().map(|x| 2.0 * x).collect();
+    let problem = Problem {
+        queries: &queries,
+        candidates: &candidates,
+        width,
+        biases: &candidates[..n],
+        labels: Labels { starts: &starts, ids: &ids },
+        smoothing: 0.1,
+        weight: 1.0,
+    };
+    let (q, c) = (wider(&doubled, |_| 1.0), wider(&candidates, square));
+    let dots = Problem { queries: &q, candidates: &c, width: width + 1, ..problem };
+    for kept in [KEPT_BYTES, 0] {
+        let kind = Kind::Softmax { kept };
+        let (loss, [d_q, d_c, d_b]) = reference(&dots, kind);
+        let found = step_of_distances(Similarity::SquaredL2, &problem, kind, 2);
+        assert!((found.loss - loss).abs() < 1e-5 * loss.abs(), "{} {loss}", found.loss);
+        let near = |found: f32, exact: f64| {
+            assert!(
+                (f64::from(found) - exact).abs() < 1e-3 * (1.0 + exact.abs()),
+                "{found} {exact}"
+            );
+        };
+        found.d_biases.iter().zip(&d_b).for_each(|(found, exact)| near(*found, *exact));
+        for (i, found) in found.d_queries.iter().enumerate() {
+            let (row, column) = (i / width, i % width);
+            // Weights sum up to 0, so the query's own row pulls nothing.
+            near(*found, 2.0 * d_q[row * (width + 1) + column]);
+        }
+        for (i, found) in found.d_candidates.iter().enumerate() {
+            let (row, column) = (i / width, i % width);
+            let own = &d_c[row * (width + 1)..][..width + 1];
+            near(*found, own[column] - 2.0 * f64::from(candidates[i]) * own[width]);
+        }
+    }
+}
+
+/// However far the scores lie from the labels' and from each other.
+#[test]
+fn no_score_is_too_high_or_too_low() {
+    let (m, n, width) = (40, 600, 16);
+    let (queries, candidates) = (matrix(m, width, 1), matrix(n, width, 2));
+    let (starts, ids) = lists(m, n);
+    for scale in [30.0, 300.0] {
+        let queries: Vec<f32> = queries.iter().map(|x| x * scale).collect();
+        let problem = Problem {
+            queries: &queries,
+            candidates: &candidates,
+            width,
+            biases: &[],
+            labels: Labels { starts: &starts, ids: &ids },
+            smoothing: 0.0,
+            weight: 1.0,
+        };
+        let kind = Kind::Softmax { kept: KEPT_BYTES };
+        let (loss, [d_q, d_c, _]) = reference(&problem, kind);
+        for (found, bound) in [
+            (step::<Panels<F32>>(&problem, kind, 2), 1e-3),
+            (step::<Tiled<Thrice>>(&problem, kind, 2), 3e-2),
+        ] {
+            assert!((found.loss - loss).abs() < bound * loss.abs(), "{} {loss}", found.loss);
+            for (found, exact) in [(found.d_queries, &d_q), (found.d_candidates, &d_c)] {
+                let share = share_of_error(&found, exact);
+                assert!(share < bound, "{scale}: {share}");
+            }
+        }
+    }
+}
+
+/// The length of what is wrong by the length of what is right.
+fn share_of_error(found: &[f32], exact: &[f64]) -> f64 {
+    let errors = found.iter().zip(exact).map(|(f, e)| (f64::from(*f) - e).powi(2));
+    (errors.sum::<f64>() / exact.iter().map(|e| e * e).sum::<f64>()).sqrt()
 }

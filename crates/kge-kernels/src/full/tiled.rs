@@ -1,25 +1,31 @@
 //! Blocks by AMX's tiles ([`amx`]): scores stand candidate by candidate, a lane a query.
 //!
-//! So candidates are the left factor as they lie; maxima and sums run down lanes, without a
-//! shuffle; and of weights a row is a row of the left factor that pulls candidates, two rows
-//! interleaved are a row of the right factor that pulls queries, whose gradients are summed
-//! transposed. Scores and weights are `f32` for [`SIDE`] queries at a time, near the registers.
+//! So candidates are the left factor as they lie; sums run down lanes, without a shuffle; and of
+//! weights a row is a row of the left factor that pulls candidates, two rows interleaved are a row
+//! of the right factor that pulls queries, whose gradients are summed transposed. Scores and
+//! weights are `f32` for [`SIDE`] queries and candidates at a time, in the first cache.
 
 use std::marker::PhantomData;
 
 use super::{
     binary,
-    blocks::{Block, Blocks, Hits, Sum, Totals},
+    blocks::{Block, Blocks, Derive, Sum, Totals},
 };
 use crate::{
     Similarity,
-    math::exp_negative,
+    aligned::Line,
+    math::ln,
     simd::vectorise,
-    tile::amx::{self, Left, Right, SIDE, Split},
+    tile::{
+        TILE,
+        amx::{self, Columns, Left, LeftShape, Lefts, Right, SIDE, Split},
+    },
 };
 
 /// A number of each query of a side.
 type Lanes = [f32; SIDE];
+
+const _: () = assert!(binary::FACTORS.is_multiple_of(SIDE));
 
 /// With the factors rounded once, or split in two.
 #[derive(Debug, Default)]
@@ -32,88 +38,65 @@ pub(super) struct Queries {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Packs<S> {
+pub(super) struct Packs {
     scored: Left,
     biases: Vec<f32>,
     /// The candidates' transpose.
     pulling: Left,
-    /// Scores of all candidates for a side.
-    panel: Vec<Lanes>,
-    /// The weights `[candidates, queries]`.
-    by_candidate: Left,
-    /// The weights, a column a query.
+    /// The weights of a side, a column a query.
     by_query: Right,
-    split: PhantomData<fn() -> S>,
 }
 
-impl<S: Split> Packs<S> {
-    /// Scores the queries of a side: `[candidates]`.
-    fn score(&mut self, queries: &Queries, side: usize) -> &mut [Lanes] {
-        self.panel.resize(self.scored.rows().next_multiple_of(SIDE), [0.0; SIDE]);
-        amx::panel(&self.scored, &queries.scored, side, true, &mut self.panel);
-        if !self.biases.is_empty() {
-            for (scores, bias) in self.panel.iter_mut().zip(&self.biases) {
-                scores.iter_mut().for_each(|score| *score += bias);
-            }
+impl Packs {
+    /// Adds the biases of the candidates from `first` on.
+    #[inline(always)]
+    fn add_biases(biases: &[f32], first: usize, scores: &mut [Lanes]) {
+        for (scores, bias) in scores.iter_mut().zip(biases.get(first..).unwrap_or_default()) {
+            scores.iter_mut().for_each(|score| *score += bias);
         }
-        &mut self.panel[..self.scored.rows()]
     }
 
-    /// Takes the weights of a side, candidate by candidate, and the hits' on top.
-    #[inline(always)]
-    fn weigh(&mut self, side: usize, row: impl Fn(usize) -> Lanes, hits: &mut Hits<'_>) {
-        let (by_candidate, by_query) = (&mut self.by_candidate, &mut self.by_query);
-        let (queries, candidates, first) = (by_query.columns(), by_candidate.rows(), side * SIDE);
-        vectorise(
-            #[inline(always)]
-            || {
-                let (twos, last) = (candidates / 2, candidates % 2);
-                for two in 0..twos {
-                    let rows = [row(2 * two), row(2 * two + 1)];
-                    by_candidate.write(2 * two, side, &rows[0], S::LEFT);
-                    by_candidate.write(2 * two + 1, side, &rows[1], S::LEFT);
-                    by_query.write_pair(side, two, &rows, S::RIGHT);
-                }
-                if last == 1 {
-                    let rows = [row(2 * twos), [0.0; SIDE]];
-                    by_candidate.write(2 * twos, side, &rows[0], S::LEFT);
-                    by_query.write_pair(side, twos, &rows, S::RIGHT);
-                }
-                by_query.fill_up(side, candidates, S::RIGHT);
-                let live = SIDE.min(queries - first);
-                for (candidate, d_bias) in hits.d_biases.iter_mut().enumerate() {
-                    *d_bias += row(candidate)[..live].iter().sum::<f32>();
-                }
-                for hit in hits.of(first..first + SIDE) {
-                    let (candidate, query, hit) = hits.read(hit);
-                    let weight = row(candidate)[query - first] + hit;
-                    by_candidate.set(candidate, query, weight, S::LEFT);
-                    by_query.set(candidate, query, weight, S::RIGHT);
-                    if let Some(d_bias) = hits.d_biases.get_mut(candidate) {
-                        *d_bias += hit;
-                    }
-                }
-            },
-        );
+    /// Pulls the queries of a side by its weights.
+    fn pull_queries(&self, side: usize, width: usize, d_queries: &mut Sum<'_>) {
+        let rows = width.next_multiple_of(SIDE);
+        let sums = &mut d_queries.floats.as_chunks_mut::<SIDE>().0[side * rows..][..rows];
+        amx::panel(self.pulling.lent(), &self.by_query, 0, d_queries.begins, sums);
+    }
+}
+
+impl<S: Split> Tiled<S> {
+    /// How the weights of a block lie: those of a candidate are a row.
+    fn shape(queries: usize, candidates: usize) -> LeftShape {
+        LeftShape::new(candidates, queries, S::LEFT)
     }
 }
 
 impl<S: Split> Blocks for Tiled<S> {
-    /// Deep enough that sums are read and written seldom; half of it would leave more of 2 MiB to
-    /// the packs, and is slower.
-    const ROWS: usize = 512;
+    /// Only candidates' gradients are summed over a block: so many queries of usual width fill half
+    /// of 2 MiB as their right factor.
+    const ROWS: usize = if S::LEFT.len() == 1 { 2048 } else { 512 };
 
-    type Kept = S::Kept;
+    /// Both packs of a tile fill half of 2 MiB at most, unless rows are very wide.
+    fn tile(width: usize) -> usize {
+        const WIDEST: usize = 256;
+        (2 * TILE * WIDEST / width.max(WIDEST) / SIDE).max(1) * SIDE
+    }
+
+    /// Weights of a candidate.
+    type Kept = Line;
     type Queries = Queries;
-    type Packs = Packs<S>;
+    type Packs = Packs;
 
     fn pack_queries(to: &mut Queries, rows: &[f32], width: usize, similarity: Similarity) {
         assert_eq!(similarity, Similarity::Dot, "bf16 is for dot products");
         to.scored.pack_across(rows, width, S::RIGHT);
+    }
+
+    fn pack_pulling_queries(to: &mut Queries, rows: &[f32], width: usize, _: Similarity) {
         to.pulling.pack_down(rows, width, S::RIGHT);
     }
 
-    fn pack_scored(to: &mut Packs<S>, rows: &[f32], width: usize, biases: &[f32]) {
+    fn pack_candidates(to: &mut Packs, rows: &[f32], width: usize, biases: &[f32]) {
         to.scored.pack(rows, width, S::LEFT);
         assert!(
             biases.is_empty() || biases.len() == to.scored.rows(),
@@ -123,117 +106,130 @@ impl<S: Split> Blocks for Tiled<S> {
         to.biases.extend_from_slice(biases);
     }
 
-    fn pack_pulling(to: &mut Packs<S>, rows: &[f32], width: usize, _: Similarity) {
+    fn pack_pulling_candidates(to: &mut Packs, rows: &[f32], width: usize, _: Similarity) {
         to.pulling.pack_transposed(rows, width, S::LEFT);
     }
 
     fn kept_len(queries: usize, candidates: usize) -> usize {
-        queries.next_multiple_of(SIDE) * candidates
+        Self::shape(queries, candidates).len()
     }
 
     fn exponentiate(
-        packs: &mut Packs<S>,
+        packs: &mut Packs,
         block: &Block<'_, Self>,
-        kept: &mut [S::Kept],
+        shifts: &[f32],
+        kept: &mut [Line],
         totals: Totals<'_>,
+        mut d_queries: Option<Sum<'_>>,
     ) {
         let (queries, candidates) = block.shape();
-        let kept = kept.as_chunks_mut::<SIDE>().0.chunks_exact_mut(candidates);
-        for (side, kept) in kept.enumerate() {
-            let scores = packs.score(block.packed, side);
-            let first = side * SIDE;
-            let live = SIDE.min(queries - first);
-            if !totals.score_sums.is_empty() {
-                let sums = vectorise(
+        let shape = Self::shape(queries, candidates);
+        packs.by_query.reshape(SIDE, candidates, S::RIGHT);
+        for (side, shifts) in shifts.chunks(SIDE).enumerate() {
+            let mut columns = Columns { shifts: [0.0; SIDE], totals: [0.0; SIDE] };
+            columns.shifts[..shifts.len()].copy_from_slice(shifts);
+            let mut score_sums = [0.0; SIDE];
+            let Packs { scored, biases, by_query, .. } = &mut *packs;
+            let factors = (&*scored, &block.packed.scored, side);
+            let weights = (&mut *kept, shape);
+            if S::LEFT.len() == 1 && biases.is_empty() && totals.score_sums.is_empty() {
+                amx::exponentiate(factors, &mut columns, weights, by_query);
+            } else {
+                amx::weigh::<S>(
+                    factors,
                     #[inline(always)]
-                    || sum(scores),
+                    |first, scores| {
+                        Packs::add_biases(biases, first, scores);
+                        if !totals.score_sums.is_empty() {
+                            add(scores, &mut score_sums);
+                        }
+                        scores.iter_mut().for_each(|scores| columns.exponentiate::<S>(scores));
+                    },
+                    weights,
+                    by_query,
                 );
-                totals.score_sums[first..][..live].copy_from_slice(&sums[..live]);
             }
-            let (maxima, sums) = vectorise(
-                #[inline(always)]
-                || exponentiate::<S>(scores, kept),
-            );
-            totals.maxima[first..][..live].copy_from_slice(&maxima[..live]);
-            totals.sums[first..][..live].copy_from_slice(&sums[..live]);
-        }
-    }
-
-    fn scale(
-        packs: &mut Packs<S>,
-        block: &Block<'_, Self>,
-        kept: &[S::Kept],
-        (scales, spread): (&[f32], f32),
-        mut hits: Hits<'_>,
-    ) {
-        let (queries, candidates) = block.shape();
-        packs.by_candidate.reshape(candidates, queries, S::LEFT);
-        packs.by_query.reshape(queries, candidates, S::RIGHT);
-        let kept = kept.as_chunks::<SIDE>().0.chunks_exact(candidates);
-        for ((side, kept), scales) in kept.enumerate().zip(scales.chunks(SIDE)) {
-            let mut lanes = [0.0; SIDE];
-            lanes[..scales.len()].copy_from_slice(scales);
-            packs.weigh(
-                side,
-                #[inline(always)]
-                |candidate| {
-                    let (kept, mut weights) = (&kept[candidate], lanes);
-                    for lane in 0..SIDE {
-                        weights[lane] = S::recall(kept[lane]).mul_add(lanes[lane], -spread);
-                    }
-                    weights
-                },
-                &mut hits,
-            );
+            let own = side * SIDE..side * SIDE + shifts.len();
+            totals.sums[own.clone()].copy_from_slice(&columns.totals[..shifts.len()]);
+            if let Some(all) = totals.score_sums.get_mut(own) {
+                all.copy_from_slice(&score_sums[..shifts.len()]);
+            }
+            if let Some(d_queries) = &mut d_queries {
+                packs.pull_queries(side, block.width, d_queries);
+            }
         }
     }
 
     fn derive(
-        packs: &mut Packs<S>,
+        packs: &mut Packs,
         block: &Block<'_, Self>,
-        (weight, spread): (f32, f32),
+        how: &Derive<'_>,
+        kept: &mut [Line],
         losses: &mut [f64],
-        mut hits: Hits<'_>,
+        mut d_queries: Sum<'_>,
     ) {
         let (queries, candidates) = block.shape();
-        packs.by_candidate.reshape(candidates, queries, S::LEFT);
-        packs.by_query.reshape(queries, candidates, S::RIGHT);
+        let shape = Self::shape(queries, candidates);
+        packs.by_query.reshape(SIDE, candidates, S::RIGHT);
         for (side, losses) in losses.chunks_mut(SIDE).enumerate() {
-            let scores = packs.score(block.packed, side);
             losses.fill(0.0);
-            for scores in scores.chunks_mut(binary::FACTORS) {
-                let (products, sums) = vectorise(
-                    #[inline(always)]
-                    || derive(scores, weight, spread),
-                );
-                for ((loss, product), sum) in losses.iter_mut().zip(products).zip(sums) {
-                    *loss += f64::from(sum) + crate::math::ln(f64::from(product));
-                }
-            }
-            let panel = std::mem::take(&mut packs.panel);
-            packs.weigh(
-                side,
+            let (mut parts, own) = (Parts::default(), block.first + side * SIDE);
+            let hits = how.hits.of(block.tile, own..own + losses.len());
+            let Packs { scored, biases, by_query, .. } = &mut *packs;
+            amx::weigh::<S>(
+                (scored, &block.packed.scored, side),
                 #[inline(always)]
-                |candidate| panel[candidate],
-                &mut hits,
+                |first, scores| {
+                    Packs::add_biases(biases, first, scores);
+                    parts.derive(scores, how.weight, how.spread);
+                    if (first + SIDE).is_multiple_of(binary::FACTORS) {
+                        parts.add_to(losses);
+                    }
+                    for hit in hits {
+                        let (query, candidate) = hit.pair();
+                        if let Some(weights) = scores.get_mut(candidate.wrapping_sub(first)) {
+                            weights[query - own] += how.hit_weight;
+                        }
+                    }
+                },
+                (kept, shape),
+                by_query,
             );
-            packs.panel = panel;
+            parts.add_to(losses);
+            packs.pull_queries(side, block.width, &mut d_queries);
         }
     }
 
-    fn pull(
-        packs: &mut Packs<S>,
+    fn prepare(_: &mut Packs, _: &Block<'_, Self>, _: &[Line]) {}
+
+    fn pull_candidates(
+        _: &mut Packs,
         block: &Block<'_, Self>,
-        d_queries: Sum<'_>,
+        kept: &[Line],
         d_candidates: Sum<'_>,
     ) {
-        let rows = block.width.next_multiple_of(SIDE);
-        let sums = d_queries.floats.as_chunks_mut::<SIDE>().0.chunks_exact_mut(rows);
-        for (side, sums) in sums.enumerate() {
-            amx::panel(&packs.pulling, &packs.by_query, side, d_queries.begins, sums);
-        }
-        let (weights, queries) = (&packs.by_candidate, &block.packed.pulling);
-        amx::product(weights, queries, d_candidates.begins, d_candidates.floats);
+        let (queries, candidates) = block.shape();
+        let weights = Lefts::new(kept, Self::shape(queries, candidates));
+        let Sum { floats, begins } = d_candidates;
+        amx::product(weights, &block.packed.pulling, begins, floats);
+    }
+
+    fn add_sums(block: &Block<'_, Self>, kept: &[Line], scales: &[f32], sums: &mut [f32]) {
+        let shape = Self::shape(scales.len(), block.shape().1);
+        vectorise(
+            #[inline(always)]
+            || {
+                for (candidate, sum) in sums.iter_mut().enumerate() {
+                    let mut lanes = [0.0; SIDE];
+                    for (weights, scales) in shape.row(kept, candidate).zip(scales.chunks(SIDE)) {
+                        for ((lane, weight), scale) in lanes.iter_mut().zip(weights).zip(scales) {
+                            *lane = weight.mul_add(*scale, *lane);
+                        }
+                    }
+                    *sum += lanes.iter().sum::<f32>();
+                }
+            },
+        );
     }
 
     /// `[queries / SIDE, width, SIDE]`, rounded up.
@@ -264,48 +260,46 @@ impl<S: Split> Blocks for Tiled<S> {
     }
 }
 
-/// Each lane's sum.
+/// Adds each lane's scores.
 #[inline(always)]
-fn sum(scores: &[Lanes]) -> Lanes {
-    let mut sums = [0.0; SIDE];
+fn add(scores: &[Lanes], sums: &mut Lanes) {
     for scores in scores {
         for lane in 0..SIDE {
             sums[lane] += scores[lane];
         }
     }
-    sums
 }
 
-/// Keeps `exp(score - maximum)`; gives each lane's maximum and sum.
-#[inline(always)]
-fn exponentiate<S: Split>(scores: &[Lanes], kept: &mut [[S::Kept; SIDE]]) -> (Lanes, Lanes) {
-    let mut maxima = [f32::NEG_INFINITY; SIDE];
-    for scores in scores {
-        for lane in 0..SIDE {
-            let (score, maximum) = (scores[lane], maxima[lane]);
-            maxima[lane] = if score > maximum { score } else { maximum };
-        }
-    }
-    let mut sums = [0.0; SIDE];
-    for (scores, kept) in scores.iter().zip(kept) {
-        for lane in 0..SIDE {
-            let exponential = exp_negative(scores[lane] - maxima[lane]);
-            sums[lane] += exponential;
-            kept[lane] = S::keep(exponential);
-        }
-    }
-    (maxima, sums)
+/// Parts of the losses of a side: what a logarithm is taken of, and the rest.
+struct Parts {
+    products: Lanes,
+    sums: Lanes,
 }
 
-/// Replaces scores by weights; gives each lane's product and sum, whose parts its loss is.
-#[inline(always)]
-fn derive(scores: &mut [Lanes], weight: f32, spread: f32) -> (Lanes, Lanes) {
-    let (mut products, mut sums) = ([1.0; SIDE], [0.0; SIDE]);
-    for scores in scores {
-        for lane in 0..SIDE {
-            let (product, sum) = (&mut products[lane], &mut sums[lane]);
-            binary::derive(&mut scores[lane], product, sum, spread, weight);
+impl Default for Parts {
+    fn default() -> Self {
+        Self { products: [1.0; SIDE], sums: [0.0; SIDE] }
+    }
+}
+
+impl Parts {
+    /// Replaces scores by weights, at most [`binary::FACTORS`] from one [`add_to`](Self::add_to) to
+    /// the next.
+    #[inline(always)]
+    fn derive(&mut self, scores: &mut [Lanes], weight: f32, spread: f32) {
+        for scores in scores {
+            let parts = self.products.iter_mut().zip(&mut self.sums);
+            for (score, (product, sum)) in scores.iter_mut().zip(parts) {
+                binary::derive(score, product, sum, spread, weight);
+            }
         }
     }
-    (products, sums)
+
+    /// Adds the parts to the losses and begins anew.
+    fn add_to(&mut self, losses: &mut [f64]) {
+        let Self { products, sums } = std::mem::take(self);
+        for ((loss, product), sum) in losses.iter_mut().zip(products).zip(sums) {
+            *loss += f64::from(sum) + ln(f64::from(product));
+        }
+    }
 }

@@ -60,9 +60,9 @@ impl<F: Factors> Blocks for Panels<F> {
         (queries, d_queries): (&[f32], &mut [f32]),
         (negatives, d_negatives): (&[f32], &mut [f32]),
     ) {
-        let (block, packs) = (&mut self.block, (&self.scored, &self.negatives));
+        let (block, packs) = (&self.block, (&self.scored, &self.negatives));
         F::pulling(similarity, block, self.shape, packs, &mut self.scratch);
-        let weights = (&self.block[..], &self.scratch);
+        let weights = (&block[..], &self.scratch);
         F::pull_queries(similarity, weights, queries, &self.pulling_negatives, d_queries);
         F::pull_candidates(similarity, weights, negatives, &self.pulling_queries, d_negatives);
     }

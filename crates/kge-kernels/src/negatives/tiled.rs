@@ -5,7 +5,9 @@ use std::marker::PhantomData;
 
 use super::blocks::Blocks;
 use crate::{
-    Similarity, row,
+    Similarity,
+    aligned::Floats,
+    row,
     tile::amx::{self, Left, Right, Split},
 };
 
@@ -18,7 +20,7 @@ pub(super) struct Tiled<S> {
     pulling_queries: Right,
     pulling_negatives: Right,
     /// Scores, then weights: `[queries, negatives]`.
-    block: Vec<f32>,
+    block: Floats,
     by_query: Left,
     by_negative: Left,
     split: PhantomData<S>,
@@ -49,8 +51,8 @@ impl<S: Split> Blocks for Tiled<S> {
     fn score(&mut self, _: Similarity, queries: &[f32], width: usize) {
         self.scored.pack(queries, width, S::LEFT);
         self.pulling_queries.pack_down(queries, width, S::RIGHT);
-        self.block.resize(self.scored.rows() * self.negatives.columns(), 0.0);
-        amx::product(&self.scored, &self.negatives, true, &mut self.block);
+        self.block.resize(self.scored.rows() * self.negatives.columns());
+        amx::product(self.scored.lent(), &self.negatives, true, &mut self.block);
         if !self.biases.is_empty() {
             let rows = self.block.chunks_exact_mut(self.biases.len());
             rows.for_each(|scores| row::add(scores, &self.biases));
@@ -81,7 +83,7 @@ impl<S: Split> Blocks for Tiled<S> {
         }
         self.by_query.pack(&self.block, negatives, S::LEFT);
         self.by_negative.pack_transposed(&self.block, negatives, S::LEFT);
-        amx::product(&self.by_query, &self.pulling_negatives, false, d_queries);
-        amx::product(&self.by_negative, &self.pulling_queries, false, d_negatives);
+        amx::product(self.by_query.lent(), &self.pulling_negatives, false, d_queries);
+        amx::product(self.by_negative.lent(), &self.pulling_queries, false, d_negatives);
     }
 }

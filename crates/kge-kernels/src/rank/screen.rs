@@ -139,7 +139,7 @@ impl Screen {
     ) -> Compared<'a> {
         let Self { tile, spans, panel, close, grouped, transposed, block, .. } = self;
         panel.resize(tile.rows().next_multiple_of(SIDE), [0.0; SIDE]);
-        amx::panel(tile, &self.queries, side, true, panel);
+        amx::panel(tile.lent(), &self.queries, side, true, panel);
         // Lanes without a query are below for sure.
         let mut lanes = [f32::INFINITY; SIDE];
         lanes[..bars.len()].copy_from_slice(bars);

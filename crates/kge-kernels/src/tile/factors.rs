@@ -1,7 +1,7 @@
 //! In what precision the factors of a step's products are held.
 //!
-//! Scores, losses, gradients and rows are `f32` always; what a precision chooses is how rows and
-//! weights enter the three products of a tile, and how exponentials wait from pass to pass.
+//! Scores, weights, losses, gradients and rows are `f32` always; what a precision chooses is how
+//! rows and weights enter the three products of a tile.
 
 use std::fmt::Debug;
 
@@ -10,8 +10,6 @@ use crate::Similarity;
 
 /// The packs and products of one precision. Shapes as for the functions of [`tile`](super).
 pub(crate) trait Factors: Debug + Default {
-    /// An exponential that waits for its normaliser.
-    type Kept: Copy + Debug + Default + Send + Sync;
     /// Queries, for scores.
     type Queries: Debug + Default + Send + Sync;
     /// A tile's candidates, for scores.
@@ -20,9 +18,6 @@ pub(crate) trait Factors: Debug + Default {
     type Others: Debug + Default + Send + Sync;
     /// A block of weights, made ready for pulls.
     type Scratch: Debug + Default + Send;
-
-    fn keep(exponential: f32) -> Self::Kept;
-    fn recall(kept: Self::Kept) -> f32;
 
     fn pack_queries(to: &mut Self::Queries, rows: &[f32], width: usize, similarity: Similarity);
     fn pack_candidates(to: &mut Self::Candidates, rows: &[f32], width: usize, biases: &[f32]);
@@ -35,10 +30,10 @@ pub(crate) trait Factors: Debug + Default {
         block: &mut [f32],
     );
 
-    /// Makes of weights what pulls take.
+    /// Makes of weights what pulls take beside them.
     fn pulling(
         similarity: Similarity,
-        weights: &mut [f32],
+        weights: &[f32],
         shape: (usize, usize),
         packs: (&Self::Queries, &Self::Candidates),
         scratch: &mut Self::Scratch,
@@ -66,21 +61,10 @@ pub(crate) trait Factors: Debug + Default {
 pub(crate) struct F32;
 
 impl Factors for F32 {
-    type Kept = f32;
     type Queries = Grouped;
     type Candidates = Transposed;
     type Others = Columns;
     type Scratch = Vec<f32>;
-
-    #[inline(always)]
-    fn keep(exponential: f32) -> f32 {
-        exponential
-    }
-
-    #[inline(always)]
-    fn recall(kept: f32) -> f32 {
-        kept
-    }
 
     fn pack_queries(to: &mut Grouped, rows: &[f32], width: usize, similarity: Similarity) {
         to.pack(rows, width, similarity);
@@ -105,7 +89,7 @@ impl Factors for F32 {
 
     fn pulling(
         similarity: Similarity,
-        weights: &mut [f32],
+        weights: &[f32],
         _: (usize, usize),
         (queries, candidates): (&Grouped, &Transposed),
         scratch: &mut Vec<f32>,
@@ -118,21 +102,23 @@ impl Factors for F32 {
 
     fn pull_queries(
         similarity: Similarity,
-        (weights, _): (&[f32], &Vec<f32>),
+        (weights, scratch): (&[f32], &Vec<f32>),
         queries: &[f32],
         candidates: &Columns,
         d_queries: &mut [f32],
     ) {
+        let weights = if super::pulls_by_distance(similarity) { scratch } else { weights };
         super::pull_queries(similarity, weights, queries, candidates, d_queries);
     }
 
     fn pull_candidates(
         similarity: Similarity,
-        (weights, _): (&[f32], &Vec<f32>),
+        (weights, scratch): (&[f32], &Vec<f32>),
         candidates: &[f32],
         queries: &Columns,
         d_candidates: &mut [f32],
     ) {
+        let weights = if super::pulls_by_distance(similarity) { scratch } else { weights };
         super::pull_candidates(similarity, weights, candidates, queries, d_candidates);
     }
 }

@@ -215,27 +215,28 @@ pub fn pulls_by_distance(similarity: Similarity) -> bool {
     similarity == Similarity::L2
 }
 
-/// Makes of each pair's weight what the pulls take: for `L2`, whose gradient is the difference over
-/// the distance, the weight over the distance. `scratch` is another block.
+/// Writes what the pulls take of each pair's weight to `pulls`: for `L2`, whose gradient is the
+/// difference over the distance, the weight over the distance; else nothing.
 ///
 /// # Panics
-/// As for [`scores`].
+/// As for [`scores`], or if the blocks differ in length.
 pub fn pulling(
     similarity: Similarity,
-    weights: &mut [f32],
+    weights: &[f32],
     queries: &Grouped,
     candidates: &Transposed,
-    scratch: &mut [f32],
+    pulls: &mut [f32],
 ) {
     if !pulls_by_distance(similarity) {
         return;
     }
-    compare(similarity, queries, candidates, false, scratch);
+    assert_eq!(weights.len(), pulls.len(), "blocks of one length");
+    compare(similarity, queries, candidates, false, pulls);
     vectorise(
         #[inline(always)]
         || {
-            for (weight, &score) in weights.iter_mut().zip(&*scratch) {
-                *weight = if score < 0.0 { *weight / -score } else { 0.0 };
+            for (pull, &weight) in pulls.iter_mut().zip(weights) {
+                *pull = if *pull < 0.0 { weight / -*pull } else { 0.0 };
             }
         },
     );

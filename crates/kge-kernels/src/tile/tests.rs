@@ -25,13 +25,14 @@ fn run(similarity: Similarity, queries: &[f32], candidates: &[f32], width: usize
     transposed.pack(candidates, width, &biases);
     let mut block = vec![f32::NAN; block_len(m, n)];
     scores(similarity, &grouped, &transposed, &mut block);
-    let mut weights: Vec<f32> = (0..block.len()).map(weight).collect();
-    pulling(similarity, &mut weights, &grouped, &transposed, &mut vec![0.0; block.len()]);
+    let weights: Vec<f32> = (0..block.len()).map(weight).collect();
+    let mut pulls = weights.clone();
+    pulling(similarity, &weights, &grouped, &transposed, &mut pulls);
     let (mut d_queries, mut d_candidates) = (vec![0.5; queries.len()], vec![0.5; candidates.len()]);
     columns.pack(candidates, width, similarity);
-    pull_queries(similarity, &weights, queries, &columns, &mut d_queries);
+    pull_queries(similarity, &pulls, queries, &columns, &mut d_queries);
     columns.pack(queries, width, similarity);
-    pull_candidates(similarity, &weights, candidates, &columns, &mut d_candidates);
+    pull_candidates(similarity, &pulls, candidates, &columns, &mut d_candidates);
     Found { block, d_queries, d_candidates }
 }
 

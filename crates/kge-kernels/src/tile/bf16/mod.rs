@@ -25,21 +25,10 @@ pub(crate) use pair::is_native;
 pub(crate) struct Bf16;
 
 impl Factors for Bf16 {
-    type Kept = u16;
     type Queries = pack::Grouped;
     type Candidates = pack::Transposed;
     type Others = Pairs;
     type Scratch = Rounded;
-
-    #[inline(always)]
-    fn keep(exponential: f32) -> u16 {
-        pair::round(exponential)
-    }
-
-    #[inline(always)]
-    fn recall(kept: u16) -> f32 {
-        pair::widen(kept)
-    }
 
     fn pack_queries(to: &mut pack::Grouped, rows: &[f32], width: usize, similarity: Similarity) {
         assert_dot(similarity);
@@ -67,7 +56,7 @@ impl Factors for Bf16 {
 
     fn pulling(
         _: Similarity,
-        weights: &mut [f32],
+        weights: &[f32],
         (queries, candidates): (usize, usize),
         _: (&pack::Grouped, &pack::Transposed),
         scratch: &mut Rounded,

@@ -132,7 +132,7 @@ pub(crate) struct Rounded {
 }
 
 impl Rounded {
-    pub(super) fn round(&mut self, block: &mut [f32], queries: usize, candidates: usize) {
+    pub(super) fn round(&mut self, block: &[f32], queries: usize, candidates: usize) {
         assert_eq!(block.len(), block_len(queries, candidates), "a block of {queries} queries");
         (self.queries, self.candidates) = (queries, candidates);
         let panels = candidates.div_ceil(PANEL);
@@ -145,30 +145,29 @@ impl Rounded {
             || {
                 let rows_len = panel_len(queries);
                 let panels = block
-                    .chunks_exact_mut(rows_len)
+                    .chunks_exact(rows_len)
                     .zip(by_query.chunks_exact_mut(rows_len / 2))
                     .zip(by_candidate.chunks_exact_mut(couples * PANEL));
                 for (index, ((weights, by_query), by_candidate)) in panels.enumerate() {
                     let length = PANEL.min(candidates - index * PANEL);
-                    // What lies beyond the last pair is no weight.
-                    if length < PANEL {
-                        weights.chunks_exact_mut(PANEL).for_each(|row| row[length..].fill(0.0));
-                    }
-                    if queries < 2 * couples {
-                        weights[queries * PANEL..][..PANEL].fill(0.0);
-                    }
-                    let twos = weights.chunks_exact(2 * PANEL).take(couples);
+                    let twos = weights.chunks_exact(2 * PANEL).take(couples).enumerate();
                     let out =
                         by_query.chunks_exact_mut(PANEL).zip(by_candidate.chunks_exact_mut(PANEL));
-                    for (two, (by_query, by_candidate)) in twos.zip(out) {
-                        let (first, second) = two.split_at(PANEL);
+                    for ((number, two), (by_query, by_candidate)) in twos.zip(out) {
+                        let (first, mut second) = two.split_at(PANEL);
+                        // What lies beyond the last pair is no weight.
+                        if 2 * number + 1 == queries {
+                            second = &[0.0; PANEL];
+                        }
                         couple(first, second, by_candidate);
+                        by_candidate[length..].fill(0);
                         let (by_first, by_second) = by_query.split_at_mut(PANEL_PAIRS);
                         for (row, out) in [(first, by_first), (second, by_second)] {
                             let out = bytemuck::cast_slice_mut::<u32, u16>(out);
                             for (out, &weight) in out.iter_mut().zip(row) {
                                 *out = pair::round(weight);
                             }
+                            out[length..].fill(0);
                         }
                     }
                 }

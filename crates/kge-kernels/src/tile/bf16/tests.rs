@@ -100,7 +100,7 @@ fn products<F: Factors>(queries: &[f32], candidates: &[f32], width: usize) -> Fo
     // Beyond the last row and column there is anything at all.
     let mut weights = vec![f32::NAN; block.len()];
     (0..m * n).for_each(|i| weights[place(m, i / n, i % n)] = weight(place(m, i / n, i % n)));
-    F::pulling(Similarity::Dot, &mut weights, (m, n), (&scored, &across), &mut scratch);
+    F::pulling(Similarity::Dot, &weights, (m, n), (&scored, &across), &mut scratch);
     let (mut d_queries, mut d_candidates) = (vec![0.5; queries.len()], vec![0.5; candidates.len()]);
     let weights = (&weights[..], &scratch);
     F::pack_others(&mut others, candidates, width, Similarity::Dot);

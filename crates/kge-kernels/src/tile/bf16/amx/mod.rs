@@ -18,13 +18,18 @@ mod plain;
 mod tests;
 #[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
 mod trap;
+mod weigh;
 
 use std::fmt::Debug;
 
-use super::pair;
-use crate::simd::vectorise;
+use crate::{
+    math::{exp_bounded, exp_coarse},
+    simd::vectorise,
+};
 pub(crate) use native::is_native;
-pub(crate) use pack::{Left, Part, Right};
+pub(crate) use pack::{Left, LeftShape, Lefts, Part, Right};
+use weigh::Exponentials;
+pub(crate) use weigh::{Columns, exponentiate, weigh};
 
 /// Rows and columns that are multiplied at once: two tiles by two.
 pub(crate) const SIDE: usize = 32;
@@ -40,45 +45,33 @@ pub(crate) struct Once;
 #[derive(Debug, Default)]
 pub(crate) struct Thrice;
 
-/// What of each factor is multiplied with what of the other, and how exponentials wait.
+/// What of each factor is multiplied with what of the other.
 pub(crate) trait Split: Debug + Default {
-    type Kept: Copy + Debug + Default + Send + Sync;
     const LEFT: &'static [Part];
     const RIGHT: &'static [Part];
 
-    fn keep(exponential: f32) -> Self::Kept;
-    fn recall(kept: Self::Kept) -> f32;
+    /// `e^x` as exactly as what is rounded so deserves it; of numbers beyond `f32`'s exponentials,
+    /// those of about the nearest.
+    fn exp(x: f32) -> f32;
 }
 
 impl Split for Once {
-    type Kept = u16;
     const LEFT: &'static [Part] = &[Part::High];
     const RIGHT: &'static [Part] = &[Part::High];
 
     #[inline(always)]
-    fn keep(exponential: f32) -> u16 {
-        pair::round(exponential)
-    }
-
-    #[inline(always)]
-    fn recall(kept: u16) -> f32 {
-        pair::widen(kept)
+    fn exp(x: f32) -> f32 {
+        exp_coarse(x)
     }
 }
 
 impl Split for Thrice {
-    type Kept = f32;
     const LEFT: &'static [Part] = &[Part::High, Part::High, Part::Low];
     const RIGHT: &'static [Part] = &[Part::High, Part::Low, Part::High];
 
     #[inline(always)]
-    fn keep(exponential: f32) -> f32 {
-        exponential
-    }
-
-    #[inline(always)]
-    fn recall(kept: f32) -> f32 {
-        kept
+    fn exp(x: f32) -> f32 {
+        exp_bounded(x)
     }
 }
 
@@ -86,6 +79,7 @@ impl Split for Thrice {
 trait Tiles {
     /// Adds the products of [`SIDE`] rows with [`SIDE`] columns, [`DEPTH`] of the depth a step, to
     /// [`SIDE`] rows of `sums`, which begin `stride` apart; or writes them, where the sums begin.
+    /// Meanwhile it may ask for what is read soon, some lines of the cache a step.
     ///
     /// # Panics
     /// If a factor or the sums are too short.
@@ -95,7 +89,38 @@ trait Tiles {
         right: &[[[u32; SIDE]; DEPTH / 2]],
         begins: bool,
         sums_and_stride: (&mut [f32], usize),
+        soon: &[u8],
     );
+
+    /// Rounds two rows to the nearest bf16, ties to even, 0 instead of what is below the normal
+    /// numbers: row by row, and in pairs.
+    fn round(&self, rows: &[[f32; SIDE]; 2], lines: &mut [[u16; SIDE]; 2], pairs: &mut [u32; SIDE]);
+
+    /// The product of [`SIDE`] rows with [`SIDE`] columns, and meanwhile the exponentials of an
+    /// earlier one.
+    fn product_beside(
+        &self,
+        left: &[[[u16; DEPTH]; SIDE]],
+        right: &[[[u32; SIDE]; DEPTH / 2]],
+        square: &mut Square,
+        earlier: Exponentials<'_>,
+    ) {
+        self.product(left, right, true, (square.0.as_flattened_mut(), SIDE), &[]);
+        self.exponentiate(earlier);
+    }
+
+    /// Makes weights `e^(score - shift)` of scores, coarsely and rounded; adds them to the totals.
+    #[inline(always)]
+    fn exponentiate(&self, work: Exponentials<'_>) {
+        let Exponentials { scores, columns, lines, pairs, .. } = work;
+        let (twos, _) = scores.as_chunks::<2>();
+        let lines = lines.as_chunks_mut::<2>().0.iter_mut();
+        for ((two, lines), pairs) in twos.iter().zip(lines).zip(pairs) {
+            let mut weights = *two;
+            weights.iter_mut().for_each(|weights| columns.exponentiate::<Once>(weights));
+            self.round(&weights, lines, pairs);
+        }
+    }
 }
 
 /// Something to multiply, either way.
@@ -103,10 +128,22 @@ trait Multiply {
     fn by(self, tiles: &impl Tiles);
 }
 
+/// Sums whose rows are whole lines of the cache.
+#[repr(align(64))]
+struct Square([[f32; SIDE]; SIDE]);
+
 fn run(work: impl Multiply) {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     if let Some(amx) = native::get() {
-        work.by(&amx.configure());
+        let mut work = Some(work);
+        vectorise(
+            #[inline(always)]
+            || {
+                if let Some(work) = work.take() {
+                    work.by(&amx.configure());
+                }
+            },
+        );
         return;
     }
     let mut work = Some(work);
@@ -127,20 +164,27 @@ fn run(work: impl Multiply) {
 /// # Panics
 /// If the depths differ or there are fewer sums.
 pub(crate) fn panel(
-    left: &Left,
+    left: Lefts<'_>,
     right: &Right,
     side: usize,
     begins: bool,
     sums: &mut [[f32; SIDE]],
 ) {
-    struct Panel<'a>(&'a Left, &'a [[[u32; SIDE]; DEPTH / 2]], bool, &'a mut [[f32; SIDE]]);
+    struct Panel<'a>(Lefts<'a>, &'a [[[u32; SIDE]; DEPTH / 2]], bool, &'a mut [[f32; SIDE]]);
 
     impl Multiply for Panel<'_> {
         #[inline(always)]
         fn by(self, tiles: &impl Tiles) {
             let Self(left, right, begins, sums) = self;
-            for (rows, sums) in left.sides().zip(sums.chunks_exact_mut(SIDE)) {
-                tiles.product(rows, right, begins, (sums.as_flattened_mut(), SIDE));
+            for (index, rows) in left.sides().enumerate() {
+                let (own, next) = sums[index * SIDE..].split_at_mut(SIDE);
+                tiles.product(
+                    rows,
+                    right,
+                    begins,
+                    (own.as_flattened_mut(), SIDE),
+                    bytemuck::cast_slice(next),
+                );
             }
         }
     }
@@ -155,30 +199,33 @@ pub(crate) fn panel(
 ///
 /// # Panics
 /// If the depths differ or there are more or fewer sums.
-pub(crate) fn product(left: &Left, right: &Right, begins: bool, sums: &mut [f32]) {
-    struct Product<'a>(&'a Left, &'a Right, bool, &'a mut [f32]);
+pub(crate) fn product(left: Lefts<'_>, right: &Right, begins: bool, sums: &mut [f32]) {
+    struct Product<'a>(Lefts<'a>, &'a Right, bool, &'a mut [f32]);
 
     impl Multiply for Product<'_> {
         #[inline(always)]
         fn by(self, tiles: &impl Tiles) {
             let Self(left, right, begins, sums) = self;
             let width = right.columns();
-            for (side, column) in (0..width).step_by(SIDE).enumerate() {
-                let columns = SIDE.min(width - column);
-                let right = right.side(side);
-                for (rows, sums) in left.sides().zip(sums.chunks_mut(SIDE * width)) {
+            let mut next = left.sides().skip(1);
+            for (rows, sums) in left.sides().zip(sums.chunks_mut(SIDE * width)) {
+                let mut next =
+                    next.next().unwrap_or_default().chunks(rows.len().div_ceil(right.sides()));
+                for (side, column) in (0..width).step_by(SIDE).enumerate() {
+                    let (columns, right) = (SIDE.min(width - column), right.side(side));
+                    let soon = bytemuck::cast_slice(next.next().unwrap_or_default());
                     if columns == SIDE && sums.len() == SIDE * width {
-                        tiles.product(rows, right, begins, (&mut sums[column..], width));
+                        tiles.product(rows, right, begins, (&mut sums[column..], width), soon);
                         continue;
                     }
-                    let mut whole = [[0.0; SIDE]; SIDE];
+                    let Square(whole) = &mut Square([[0.0; SIDE]; SIDE]);
                     if !begins {
                         for (whole, sums) in whole.iter_mut().zip(sums.chunks_exact(width)) {
                             whole[..columns].copy_from_slice(&sums[column..][..columns]);
                         }
                     }
                     let all = (whole.as_flattened_mut(), SIDE);
-                    tiles.product(rows, right, begins, all);
+                    tiles.product(rows, right, begins, all, &[]);
                     for (whole, sums) in whole.iter().zip(sums.chunks_exact_mut(width)) {
                         sums[column..][..columns].copy_from_slice(&whole[..columns]);
                     }

@@ -1,9 +1,13 @@
-//! The factors as tiles read them, line by line of the cache. Depths are filled up with zeros; rows and columns that fill a [`SIDE`] up hold anything.
+//! The factors as tiles read them, line by line of the cache. Depths are filled up with zeros; rows
+//! and columns that fill a [`SIDE`] up hold anything.
 
 use std::ops::Range;
 
 use super::{super::pair, DEPTH, SIDE};
-use crate::simd::vectorise;
+use crate::{aligned::Line, gather::prefetch, simd::vectorise};
+
+/// Rows asked for ahead of the one in work.
+const AHEAD: usize = 8;
 
 /// What of a number is multiplied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,72 +28,154 @@ impl Part {
     }
 }
 
-/// 64 bytes at a multiple of 64.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-struct Line([u16; DEPTH]);
-
-// SAFETY: zeros are a line.
-unsafe impl bytemuck::Zeroable for Line {}
-// SAFETY: any bytes are a line, and it has no others than those of its numbers.
-unsafe impl bytemuck::Pod for Line {}
-
-/// Rows, [`SIDE`] beside each other, [`DEPTH`] numbers of each at a time:
-/// `[rows / SIDE, depth / DEPTH, SIDE, DEPTH]`, rounded up; the depth once a part.
-#[derive(Debug, Default)]
-pub(crate) struct Left {
-    lines: Vec<Line>,
+/// How many lines the rows of a left factor take, and where each lies:
+/// `[rows / SIDE, depth / DEPTH, SIDE]`, rounded up; the depth once a part.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LeftShape {
     rows: usize,
     /// Lines of a row, and of a part of it.
     steps: usize,
     part_steps: usize,
 }
 
-impl Left {
-    pub(crate) fn rows(&self) -> usize {
-        self.rows
+impl LeftShape {
+    /// Of rows of so many numbers.
+    pub(crate) fn new(rows: usize, count: usize, parts: &[Part]) -> Self {
+        let part_steps = count.div_ceil(DEPTH);
+        Self { rows, steps: part_steps * parts.len(), part_steps }
     }
 
-    pub(super) fn depth(&self) -> usize {
-        self.steps * DEPTH
+    /// Lines.
+    pub(crate) fn len(self) -> usize {
+        self.rows.next_multiple_of(SIDE) * self.steps
+    }
+
+    /// The line of one row of one part from place `step * DEPTH` on.
+    #[inline(always)]
+    fn line(self, row: usize, part: usize, step: usize) -> usize {
+        let step = part * self.part_steps + step;
+        (row / SIDE * self.steps + step) * SIDE + row % SIDE
+    }
+
+    /// The same of an even row and the next.
+    #[inline(always)]
+    pub(super) fn two_lines(
+        self,
+        lines: &mut [Line],
+        row: usize,
+        part: usize,
+        step: usize,
+    ) -> &mut [[u16; DEPTH]; 2] {
+        let twos = bytemuck::cast_slice_mut::<Line, [[u16; DEPTH]; 2]>(lines);
+        &mut twos[self.line(row, part, step) / 2]
+    }
+
+    /// Those of a side, of factors that have one part.
+    #[inline(always)]
+    pub(super) fn square(
+        self,
+        lines: &mut [Line],
+        side: usize,
+        step: usize,
+    ) -> &mut [[u16; DEPTH]; SIDE] {
+        let squares = bytemuck::cast_slice_mut::<Line, [[u16; DEPTH]; SIDE]>(lines);
+        &mut squares[side * self.steps + step]
+    }
+
+    /// Bytes from one of them to that of the next side.
+    pub(super) fn next_square(self) -> usize {
+        self.steps * size_of::<[Line; SIDE]>()
+    }
+
+    /// The numbers of a row as tiles see them.
+    pub(crate) fn row(self, lines: &[Line], row: usize) -> impl Iterator<Item = [f32; DEPTH]> {
+        let widened =
+            move |part: usize, step: usize| lines[self.line(row, part, step)].0.map(pair::widen);
+        // The first part is the high one, the last the low one if there is any.
+        let last = self.steps / self.part_steps.max(1);
+        (0..self.part_steps).map(move |step| {
+            let mut numbers = widened(0, step);
+            if last > 1 {
+                crate::row::add(&mut numbers, &widened(last - 1, step));
+            }
+            numbers
+        })
+    }
+}
+
+/// A left factor: lines of a shape.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lefts<'a> {
+    lines: &'a [Line],
+    shape: LeftShape,
+}
+
+impl<'a> Lefts<'a> {
+    /// # Panics
+    /// If there are more or fewer lines.
+    pub(crate) fn new(lines: &'a [Line], shape: LeftShape) -> Self {
+        assert_eq!(lines.len(), shape.len(), "the lines of a shape");
+        Self { lines, shape }
+    }
+
+    pub(super) fn rows(self) -> usize {
+        self.shape.rows
+    }
+
+    pub(super) fn depth(self) -> usize {
+        self.shape.steps * DEPTH
     }
 
     /// The rows, [`SIDE`] at a time: `[depth / DEPTH, SIDE, DEPTH]`.
-    pub(super) fn sides(&self) -> impl Iterator<Item = &[[[u16; DEPTH]; SIDE]]> {
-        let steps = bytemuck::cast_slice::<Line, [[u16; DEPTH]; SIDE]>(&self.lines);
-        steps.chunks_exact(self.steps.max(1))
+    pub(super) fn sides(self) -> impl Iterator<Item = &'a [[[u16; DEPTH]; SIDE]]> {
+        let steps = bytemuck::cast_slice::<Line, [[u16; DEPTH]; SIDE]>(self.lines);
+        steps.chunks_exact(self.shape.steps.max(1))
+    }
+}
+
+/// A left factor and its lines.
+#[derive(Debug, Default)]
+pub(crate) struct Left {
+    lines: Vec<Line>,
+    shape: LeftShape,
+}
+
+impl Left {
+    pub(crate) fn rows(&self) -> usize {
+        self.shape.rows
+    }
+
+    #[cfg(test)]
+    pub(super) fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// The same, lent.
+    pub(crate) fn lent(&self) -> Lefts<'_> {
+        Lefts { lines: &self.lines, shape: self.shape }
     }
 
     /// Makes room for rows of so many numbers, of which nothing is known.
-    pub(crate) fn reshape(&mut self, rows: usize, count: usize, parts: &[Part]) {
-        self.part_steps = count.div_ceil(DEPTH);
-        (self.rows, self.steps) = (rows, self.part_steps * parts.len());
-        self.lines.resize(rows.next_multiple_of(SIDE) * self.steps, Line([0; DEPTH]));
+    fn reshape(&mut self, rows: usize, count: usize, parts: &[Part]) {
+        self.shape = LeftShape::new(rows, count, parts);
+        self.lines.resize(self.shape.len(), Line::default());
     }
 
     /// The numbers of one row of one part from place `step * DEPTH` on.
     #[inline(always)]
     fn line(&mut self, row: usize, part: usize, step: usize) -> &mut [u16; DEPTH] {
-        let step = part * self.part_steps + step;
-        &mut self.lines[(row / SIDE * self.steps + step) * SIDE + row % SIDE].0
+        &mut self.lines[self.shape.line(row, part, step)].0
     }
 
     /// Writes [`SIDE`] numbers of a row, which are a line.
     #[inline(always)]
-    pub(crate) fn write(&mut self, row: usize, step: usize, numbers: &[f32; SIDE], parts: &[Part]) {
+    fn write(&mut self, row: usize, step: usize, numbers: &[f32; SIDE], parts: &[Part]) {
         const { assert!(SIDE == DEPTH) };
         for (number, part) in parts.iter().enumerate() {
             let line = self.line(row, number, step);
             for (out, &x) in line.iter_mut().zip(numbers) {
                 *out = pair::round(part.of(x));
             }
-        }
-    }
-
-    /// Writes one number.
-    pub(crate) fn set(&mut self, row: usize, place: usize, number: f32, parts: &[Part]) {
-        for (index, part) in parts.iter().enumerate() {
-            self.line(row, index, place / DEPTH)[place % DEPTH] = pair::round(part.of(number));
         }
     }
 
@@ -101,6 +187,8 @@ impl Left {
             #[inline(always)]
             || {
                 for (index, row) in rows.chunks_exact(width).enumerate() {
+                    let later = rows.get((index + AHEAD) * width..(index + AHEAD + 1) * width);
+                    prefetch(later.unwrap_or_default());
                     let (whole, rest) = row.as_chunks::<DEPTH>();
                     for (step, numbers) in whole.iter().enumerate() {
                         self.write(index, step, numbers, parts);
@@ -188,6 +276,10 @@ impl Right {
         self.depth
     }
 
+    pub(super) fn sides(&self) -> usize {
+        self.columns.div_ceil(SIDE)
+    }
+
     /// Pairs of [`SIDE`] columns.
     pub(super) fn side(&self, side: usize) -> &[[[u32; SIDE]; DEPTH / 2]] {
         let steps = bytemuck::cast_slice::<Line, [[u32; SIDE]; DEPTH / 2]>(&self.lines);
@@ -195,7 +287,20 @@ impl Right {
         &steps[side * count..][..count]
     }
 
-    /// The same of each part.
+    /// Two numbers of each column of the first side.
+    #[inline(always)]
+    pub(super) fn pair(&mut self, number: usize, part: usize) -> &mut [u32; SIDE] {
+        let pairs = bytemuck::cast_slice_mut::<Line, [u32; SIDE]>(&mut self.lines);
+        &mut pairs[part * self.length / 2 + number]
+    }
+
+    /// The numbers of each column of the first side from `number * SIDE` on.
+    #[inline(always)]
+    pub(super) fn square(&mut self, number: usize) -> &mut [[u32; SIDE]; SIDE / 2] {
+        &mut bytemuck::cast_slice_mut::<Line, [[u32; SIDE]; SIDE / 2]>(&mut self.lines)[number]
+    }
+
+    /// Pairs of each part.
     #[inline(always)]
     fn parts_mut(&mut self, side: usize) -> impl Iterator<Item = &mut [[u32; SIDE]]> {
         let pairs = bytemuck::cast_slice_mut::<Line, [u32; SIDE]>(&mut self.lines);
@@ -207,18 +312,12 @@ impl Right {
     pub(crate) fn reshape(&mut self, columns: usize, count: usize, parts: &[Part]) {
         self.length = count.next_multiple_of(DEPTH);
         (self.columns, self.depth) = (columns, self.length * parts.len());
-        self.lines.resize(columns.div_ceil(SIDE) * self.depth, Line([0; DEPTH]));
+        self.lines.resize(columns.div_ceil(SIDE) * self.depth, Line::default());
     }
 
     /// Writes two numbers of each column of a side.
     #[inline(always)]
-    pub(crate) fn write_pair(
-        &mut self,
-        side: usize,
-        number: usize,
-        rows: &[[f32; SIDE]; 2],
-        parts: &[Part],
-    ) {
+    fn write_pair(&mut self, side: usize, number: usize, rows: &[[f32; SIDE]; 2], parts: &[Part]) {
         for (part, pairs) in parts.iter().zip(self.parts_mut(side)) {
             for ((pair, &a), &b) in pairs[number].iter_mut().zip(&rows[0]).zip(&rows[1]) {
                 *pair = pair::pair(part.of(a), part.of(b));
@@ -228,18 +327,9 @@ impl Right {
 
     /// Writes zeros after the first numbers of each column of a side.
     #[inline(always)]
-    pub(crate) fn fill_up(&mut self, side: usize, count: usize, parts: &[Part]) {
+    fn fill_up(&mut self, side: usize, count: usize, parts: &[Part]) {
         for (_, pairs) in parts.iter().zip(self.parts_mut(side)) {
             pairs[count.div_ceil(2)..].fill([0; SIDE]);
-        }
-    }
-
-    /// Writes one number of a column.
-    pub(crate) fn set(&mut self, place: usize, column: usize, number: f32, parts: &[Part]) {
-        for (part, pairs) in parts.iter().zip(self.parts_mut(column / SIDE)) {
-            let pair = &mut pairs[place / 2][column % SIDE];
-            let (rounded, shift) = (pair::round(part.of(number)), place % 2 * 16);
-            *pair = *pair & !(0xffff << shift) | u32::from(rounded) << shift;
         }
     }
 

@@ -1,7 +1,7 @@
 //! The tiles' arithmetic by plain operations.
 
 use super::{DEPTH, SIDE, Tiles};
-use crate::tile::bf16::pair::widen;
+use crate::tile::bf16::pair::{round, widen};
 
 /// By fused multiply-adds; what is below the normal numbers becomes 0.
 pub(super) struct Plain;
@@ -14,6 +14,7 @@ impl Tiles for Plain {
         right: &[[[u32; SIDE]; DEPTH / 2]],
         begins: bool,
         (sums, stride): (&mut [f32], usize),
+        _: &[u8],
     ) {
         assert_eq!(left.len(), right.len(), "factors of one depth");
         let normal = |x: f32| if x.abs() < f32::MIN_POSITIVE { 0.0 * x } else { x };
@@ -40,6 +41,19 @@ impl Tiles for Plain {
                 }
             }
             sums.copy_from_slice(&own);
+        }
+    }
+
+    #[inline(always)]
+    fn round(
+        &self,
+        rows: &[[f32; SIDE]; 2],
+        lines: &mut [[u16; SIDE]; 2],
+        pairs: &mut [u32; SIDE],
+    ) {
+        *lines = rows.map(|row| row.map(round));
+        for (lane, pair) in pairs.iter_mut().enumerate() {
+            *pair = u32::from(lines[0][lane]) | u32::from(lines[1][lane]) << 16;
         }
     }
 }

@@ -11,6 +11,7 @@ use super::{
     *,
 };
 use crate::{
+    aligned::Line,
     simd::{on, paths},
     similarity::plain::matrix,
 };
@@ -37,8 +38,8 @@ proptest! {
         let sums: Vec<_> = (0..SIDE * 37).map(|_| widen(next())).collect();
         let (mut found, mut expected) = (sums.clone(), sums);
         let amx = native::Amx::anyhow().configure();
-        amx.product(&left, &right, begins, (&mut found, 37));
-        Plain.product(&left, &right, begins, (&mut expected, 37));
+        amx.product(&left, &right, begins, (&mut found, 37), &[]);
+        Plain.product(&left, &right, begins, (&mut expected, 37), &[]);
         let bits = |sum: &f32| if sum.is_nan() { 1 } else { sum.to_bits() };
         let bits = |sums: Vec<f32>| sums.iter().map(bits).collect::<Vec<_>>();
         prop_assert_eq!(bits(found), bits(expected));
@@ -52,62 +53,73 @@ fn seen(x: f32, parts: &[Part]) -> f64 {
     f64::from(high) + f64::from(low)
 }
 
-/// All ways to pack: `a b^T`, `a^T b`, and by rows and pairs written one by one.
-fn products<S: Split>((m, n, width): (usize, usize, usize)) -> [Vec<f32>; 3] {
-    let (a, b, same) = (matrix(m, width, 1), matrix(n, width, 2), matrix(m, n, 3));
+/// `a b^T`, then `a^T W` and `W c` of weights that are made of it; and `a^T W` of weights that are
+/// packed.
+fn products<S: Split>((m, n, width): (usize, usize, usize)) -> [Vec<f32>; 4] {
+    let (a, b, w) = (matrix(m, width, 1), matrix(n, width, 2), matrix(m, n, 3));
     let (mut left, mut right) = (Left::default(), Right::default());
     left.pack(&a, width, S::LEFT);
     right.pack_across(&b, width, S::RIGHT);
-    let mut across = vec![0.5; m * n];
-    product(&left, &right, false, &mut across);
-    left.pack_transposed(&a, width, S::LEFT);
-    right.pack_down(&same, n, S::RIGHT);
+    let mut across = vec![f32::NAN; m * n];
+    product(left.lent(), &right, true, &mut across);
+
+    let (mut transposed, mut packed) = (Left::default(), Right::default());
+    transposed.pack_transposed(&a, width, S::LEFT);
+    packed.pack_down(&w, n, S::RIGHT);
     let mut down = vec![f32::NAN; width * n];
-    product(&left, &right, true, &mut down);
-    // The same by single rows, then a panel a side.
-    right.reshape(n, m, S::RIGHT);
-    let sides = n.div_ceil(SIDE);
-    let mut panels = vec![[f32::NAN; SIDE]; sides * width.next_multiple_of(SIDE)];
-    for (side, panel) in panels.chunks_exact_mut(width.next_multiple_of(SIDE)).enumerate() {
-        let row = |i: usize| {
-            from_fn(|lane| {
-                let column = side * SIDE + lane;
-                if i < m && column < n { same[i * n + column] + 1.0 } else { 0.0 }
-            })
+    product(transposed.lent(), &packed, true, &mut down);
+
+    let shape = LeftShape::new(m, n, S::LEFT);
+    let mut lines = vec![Line::default(); shape.len()];
+    let mut by_column = Right::default();
+    by_column.reshape(SIDE, m, S::RIGHT);
+    let mut pulled = vec![f32::NAN; width * n];
+    for side in 0..n.div_ceil(SIDE) {
+        let live = SIDE.min(n - side * SIDE);
+        let weights = |first: usize, scores: &mut [[f32; SIDE]]| {
+            for (row, scores) in (first..).zip(scores) {
+                let (scored, own) = (row * n + side * SIDE, &w[row * n + side * SIDE..][..live]);
+                assert_eq!(scores[..live], across[scored..][..live]);
+                scores[..live].copy_from_slice(own);
+            }
         };
-        for two in 0..m.div_ceil(2) {
-            right.write_pair(side, two, &[row(2 * two), row(2 * two + 1)], S::RIGHT);
+        weigh::<S>((&left, &right, side), weights, (&mut lines, shape), &mut by_column);
+        let mut sums = vec![[f32::NAN; SIDE]; width.next_multiple_of(SIDE)];
+        panel(transposed.lent(), &by_column, 0, true, &mut sums);
+        for (sums, pulled) in sums.iter().zip(pulled.chunks_exact_mut(n)) {
+            pulled[side * SIDE..][..live].copy_from_slice(&sums[..live]);
         }
-        right.fill_up(side, m, S::RIGHT);
-        for column in side * SIDE..n.min((side + 1) * SIDE) {
-            (0..m).for_each(|i| right.set(i, column, same[i * n + column], S::RIGHT));
-        }
-        super::panel(&left, &right, side, true, panel);
     }
-    let place = |k: usize, j: usize| j / SIDE * width.next_multiple_of(SIDE) + k;
-    let by_rows = (0..width * n).map(|i| panels[place(i / n, i % n)][i % n % SIDE]).collect();
-    [across, down, by_rows]
+    packed.pack_down(&b, width, S::RIGHT);
+    let mut rows = vec![f32::NAN; m * width];
+    product(Lefts::new(&lines, shape), &packed, true, &mut rows);
+    [across, down, pulled, rows]
 }
 
 fn check<S: Split>((m, n, width): (usize, usize, usize)) -> Result<(), TestCaseError> {
-    let [a, b, same] = [matrix(m, width, 1), matrix(n, width, 2), matrix(m, n, 3)]
+    let [a, b, w] = [matrix(m, width, 1), matrix(n, width, 2), matrix(m, n, 3)]
         .map(|rows| rows.into_iter().map(|x| seen(x, S::LEFT)).collect::<Vec<_>>());
-    let [across, down, by_rows] = products::<S>((m, n, width));
+    let [across, down, pulled, rows] = products::<S>((m, n, width));
     for i in 0..m {
         for j in 0..n {
             let exact: f64 = (0..width).map(|k| a[i * width + k] * b[j * width + k]).sum();
-            let found = f64::from(across[i * n + j]) - 0.5;
+            let found = f64::from(across[i * n + j]);
+            prop_assert!((found - exact).abs() < 1e-4 * (1.0 + exact.abs()), "{found} {exact}");
+        }
+        for k in 0..width {
+            let exact: f64 = (0..n).map(|j| w[i * n + j] * b[j * width + k]).sum();
+            let found = f64::from(rows[i * width + k]);
             prop_assert!((found - exact).abs() < 1e-4 * (1.0 + exact.abs()), "{found} {exact}");
         }
     }
     for k in 0..width {
         for j in 0..n {
-            let exact: f64 = (0..m).map(|i| a[i * width + k] * same[i * n + j]).sum();
+            let exact: f64 = (0..m).map(|i| a[i * width + k] * w[i * n + j]).sum();
             let found = f64::from(down[k * n + j]);
             prop_assert!((found - exact).abs() < 1e-4 * (1.0 + exact.abs()), "{found} {exact}");
         }
     }
-    prop_assert_eq!(down, by_rows);
+    prop_assert_eq!(down, pulled);
     Ok(())
 }
 
@@ -120,24 +132,65 @@ proptest! {
     }
 }
 
+/// By the way that exponentiates beside the next product, and by the general one.
 #[test]
-fn rows_are_written_as_they_are_packed() {
+fn exponentials_beside_a_product_are_those_after_it() {
+    let find = |(m, n, width): (usize, usize, usize), beside: bool| {
+        let (a, b) = (matrix(m, width, 1), matrix(n, width, 2));
+        let (mut left, mut right, mut by_column) =
+            (Left::default(), Right::default(), Right::default());
+        left.pack(&a, width, Once::LEFT);
+        right.pack_across(&b, width, Once::RIGHT);
+        let shape = LeftShape::new(m, n, Once::LEFT);
+        let mut lines = vec![Line::default(); shape.len()];
+        by_column.reshape(SIDE, m, Once::RIGHT);
+        let mut found = Vec::new();
+        for side in 0..n.div_ceil(SIDE) {
+            let shifts = from_fn(|lane| 30.0 * (lane as f32 - 8.0));
+            let mut columns = Columns { shifts, totals: [1.0; SIDE] };
+            let (factors, weights) = ((&left, &right, side), (&mut lines[..], shape));
+            if beside {
+                exponentiate(factors, &mut columns, weights, &mut by_column);
+            } else {
+                let weigh_square = |_, scores: &mut [[f32; SIDE]]| {
+                    scores.iter_mut().for_each(|scores| columns.exponentiate::<Once>(scores));
+                };
+                weigh::<Once>(factors, weigh_square, weights, &mut by_column);
+            }
+            found.extend(columns.totals.map(f32::to_bits));
+            found.extend((0..m.div_ceil(2)).flat_map(|pair| *by_column.pair(pair, 0)));
+        }
+        let rows = (0..m).flat_map(|row| shape.row(&lines, row).flatten().map(f32::to_bits));
+        found.extend(rows.collect::<Vec<_>>());
+        found
+    };
+    for path in paths() {
+        // Steps that share the sixteen twos evenly, unevenly, and more of them than twos; whole
+        // sides of rows, and ragged ones.
+        for shape in [(96, 32, 256), (64, 33, 70), (130, 40, 32), (31, 7, 600), (45, 64, 17)] {
+            let beside = on(path, || find(shape, true));
+            assert!(beside == on(pulp::Arch::Scalar, || find(shape, false)), "{path:?} {shape:?}");
+        }
+    }
+}
+
+#[test]
+fn a_row_is_read_as_tiles_see_it() {
     let rows = matrix(45, 64, 1);
-    let (mut packed, mut written) = (Left::default(), Left::default());
-    packed.pack(&rows, 64, Thrice::LEFT);
-    written.reshape(45, 64, Thrice::LEFT);
-    for (i, row) in rows.as_chunks::<SIDE>().0.iter().enumerate() {
-        written.write(i / 2, i % 2, &row.map(|x| x + 1.0), Thrice::LEFT);
+    for parts in [Once::LEFT, Thrice::LEFT] {
+        let mut packed = Left::default();
+        packed.pack(&rows, 64, parts);
+        let shape = LeftShape::new(45, 64, parts);
+        for (index, row) in rows.chunks(64).enumerate() {
+            let found = shape.row(packed.lines(), index).flatten().map(f64::from);
+            assert!(found.eq(row.iter().map(|&x| seen(x, parts))));
+        }
     }
-    for (i, &x) in rows.iter().enumerate() {
-        written.set(i / 64, i % 64, x, Thrice::LEFT);
-    }
-    assert!(packed.sides().flatten().eq(written.sides().flatten()));
 }
 
 #[test]
 fn every_path_gives_the_same_bytes() {
-    let bits = |path, products: fn((usize, usize, usize)) -> [Vec<f32>; 3]| {
+    let bits = |path, products: fn((usize, usize, usize)) -> [Vec<f32>; 4]| {
         let found = on(path, || products((45, 131, 45)));
         found.concat().into_iter().map(f32::to_bits).collect::<Vec<_>>()
     };

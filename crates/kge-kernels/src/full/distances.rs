@@ -1,0 +1,112 @@
+//! Cross-entropy of the softmax over all candidates, by their distances from the queries.
+//!
+//! A distance pulls by a weight that must be whole, labels and smoothing included. So the first
+//! pass leaves exponentials only, as [`softmax`](super::softmax) does, and a second one makes the
+//! weights of them and pulls both ways.
+
+use super::{
+    Gradients, Problem,
+    blocks::{Blocks, Sum, Totals},
+    panels::Panels,
+    step::{Packs, Step, Walk, pack},
+};
+use crate::{
+    Pool, Similarity,
+    pool::SharedMut,
+    simd::vectorise,
+    tile::{self, F32, PANEL, panel_len},
+};
+
+type Own = Panels<F32>;
+
+impl Step<Own> {
+    /// # Panics
+    /// As [`FullStep::softmax`](super::FullStep::softmax).
+    pub(super) fn softmax_of_distances(
+        &mut self,
+        kept_bytes: usize,
+        pool: &Pool,
+        similarity: Similarity,
+        problem: &Problem<'_>,
+        mut gradients: Gradients<'_>,
+    ) -> f64 {
+        let Some(cut) = self.begin(pool, similarity, problem, &mut gradients) else { return 0.0 };
+        let Problem { width, labels, smoothing, weight, .. } = *problem;
+        let keep = cut.elements::<Own>() * size_of::<f32>() <= kept_bytes;
+        self.exponentials(pool, similarity, (problem, cut), keep, false);
+        let loss = self.normalise(problem, cut);
+        pack::<Own>(pool, &mut self.queries, problem.queries, width, &|packed, rows| {
+            Own::pack_pulling_queries(packed, rows, width, similarity);
+        });
+
+        let spread = smoothing * weight / cut.candidates as f32;
+        let hit_weight = |query| -weight * (1.0 - smoothing) / labels.of(query).len() as f32;
+        let Self { queries, threads, hits, scales, shifts, partial, kept, .. } = self;
+        let all_kept = SharedMut::new(kept);
+        let d_candidates = SharedMut::new(gradients.candidates);
+        let d_biases = SharedMut::new(gradients.biases);
+        let walk = Walk { pool, similarity, problem, cut, queries, threads };
+        walk.by_groups(
+            partial,
+            &|tile, packs| {
+                if !keep || tile::pulls_by_distance(similarity) {
+                    Own::pack_candidates(&mut packs.packs, tile.rows, width, tile.biases);
+                }
+                Own::pack_pulling_candidates(&mut packs.packs, tile.rows, width, similarity);
+            },
+            &|block, Packs { packs, kept, sums }, d_queries| {
+                let (count, length) = block.shape();
+                let (own, place) = (block.first..block.first + count, cut.place(block));
+                let start = cut.tile(block.tile).0;
+                let weights = if keep {
+                    // SAFETY: each block has its own place.
+                    unsafe { all_kept.slice(place.start, place.len()) }
+                } else {
+                    // The first pass's exponentials, bit for bit.
+                    kept.resize(place.len(), 0.0);
+                    sums.resize(count, 0.0);
+                    let totals = Totals { sums, score_sums: &mut [] };
+                    Own::exponentiate(packs, block, &shifts[own.clone()], kept, totals, None);
+                    &mut kept[..]
+                };
+                scale(weights, &scales[own.clone()], spread);
+                for hit in hits.of(block.tile, own) {
+                    let (query, column) = hit.pair();
+                    let weight = &mut weights[tile::place(count, query - block.first, column)];
+                    *weight += hit_weight(query);
+                }
+                // SAFETY: each tile's candidates are its own.
+                let floats = unsafe { d_candidates.slice(start * width, length * width) };
+                let d_candidates = Sum { floats, begins: block.first == 0 };
+                Own::prepare(packs, block, weights);
+                Own::pull_queries(packs, block, weights, d_queries);
+                Own::pull_candidates(packs, block, weights, d_candidates);
+                if !problem.biases.is_empty() {
+                    // SAFETY: as above.
+                    let floats = unsafe { d_biases.slice(start, length) };
+                    let sum = Sum { floats, begins: block.first == 0 };
+                    tile::add_sums(weights, count, sum.begun());
+                }
+            },
+        );
+        walk.total(partial, gradients.queries, &|_, _| {});
+        loss
+    }
+}
+
+/// Makes weights of each query's exponentials: times its scale, less `spread`.
+fn scale(weights: &mut [f32], scales: &[f32], spread: f32) {
+    let panel_len = panel_len(scales.len());
+    vectorise(
+        #[inline(always)]
+        || {
+            for panel in weights.chunks_exact_mut(panel_len) {
+                for (row, &scale) in panel.chunks_exact_mut(PANEL).zip(scales) {
+                    for weight in row {
+                        *weight = weight.mul_add(scale, -spread);
+                    }
+                }
+            }
+        },
+    );
+}
