@@ -2,7 +2,7 @@
 
 use super::{
     Gradients, Problem,
-    blocks::{Blocks, Derive, Sum},
+    blocks::{Blocks, Derive, Rows, Sum},
     step::{Step, Walk, label_score, pack},
 };
 use crate::{Pool, Similarity, math::exp_negative, pool::SharedMut};
@@ -17,9 +17,8 @@ impl<B: Blocks> Step<B> {
     ) -> f64 {
         let Some(cut) = self.begin(pool, similarity, problem, &mut gradients) else { return 0.0 };
         let Problem { labels, smoothing, weight, width, .. } = *problem;
-        pack::<B>(pool, &mut self.queries, problem.queries, width, &|packed, rows| {
-            B::pack_pulling_queries(packed, rows, width, similarity);
-        });
+        let rows = Rows { floats: problem.queries, width, similarity };
+        pack::<B>(pool, &mut self.queries, rows, B::pack_pulling_queries);
         let (m, tiles) = (cut.queries, cut.tiles());
         self.tile_losses.resize(tiles * m, 0.0);
         self.scales.clear();

@@ -4,12 +4,14 @@
 use std::fmt::Debug;
 
 use super::hits::Hits;
-use crate::Similarity;
+use crate::{Pool, Similarity};
 
 /// The packs, weights and pulls of one precision.
 pub(super) trait Blocks: Debug + Default {
     /// Queries of a block.
     const ROWS: usize;
+    /// Queries whose gradients' sums are [added up](Self::total) at a time.
+    const ADDED: usize;
 
     /// Candidates of a tile, of rows of this width: whole panels or sides.
     fn tile(width: usize) -> usize;
@@ -21,16 +23,11 @@ pub(super) trait Blocks: Debug + Default {
     /// A tile's candidates, as scores and as pulls take them: one thread's.
     type Packs: Debug + Default + Send;
 
-    /// Queries, to be scored.
-    fn pack_queries(to: &mut Self::Queries, rows: &[f32], width: usize, similarity: Similarity);
+    /// Queries, to be scored; by all threads if there is a pool.
+    fn pack_queries(pool: Option<&Pool>, to: &mut Self::Queries, rows: Rows<'_>);
 
     /// As many rows, to pull candidates.
-    fn pack_pulling_queries(
-        to: &mut Self::Queries,
-        rows: &[f32],
-        width: usize,
-        similarity: Similarity,
-    );
+    fn pack_pulling_queries(pool: Option<&Pool>, to: &mut Self::Queries, rows: Rows<'_>);
 
     /// A tile's candidates, to be scored.
     fn pack_candidates(to: &mut Self::Packs, rows: &[f32], width: usize, biases: &[f32]);
@@ -92,6 +89,14 @@ pub(super) trait Blocks: Debug + Default {
         width: usize,
         d_queries: &mut [f32],
     );
+}
+
+/// Some rows, `[count, width]`, and what they are for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rows<'a> {
+    pub(super) floats: &'a [f32],
+    pub(super) width: usize,
+    pub(super) similarity: Similarity,
 }
 
 /// One block of queries against one tile.

@@ -6,7 +6,7 @@
 
 use super::{
     Gradients, Problem,
-    blocks::{Blocks, Sum, Totals},
+    blocks::{Blocks, Rows, Sum, Totals},
     panels::Panels,
     step::{Packs, Step, Walk, pack},
 };
@@ -35,9 +35,8 @@ impl Step<Own> {
         let keep = cut.elements::<Own>() * size_of::<f32>() <= kept_bytes;
         self.exponentials(pool, similarity, (problem, cut), keep, false);
         let loss = self.normalise(problem, cut);
-        pack::<Own>(pool, &mut self.queries, problem.queries, width, &|packed, rows| {
-            Own::pack_pulling_queries(packed, rows, width, similarity);
-        });
+        let rows = Rows { floats: problem.queries, width, similarity };
+        pack::<Own>(pool, &mut self.queries, rows, Own::pack_pulling_queries);
 
         let spread = smoothing * weight / cut.candidates as f32;
         let hit_weight = |query| -weight * (1.0 - smoothing) / labels.of(query).len() as f32;

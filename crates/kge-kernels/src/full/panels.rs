@@ -5,10 +5,10 @@ use pulp::{Simd, WithSimd};
 
 use super::{
     binary,
-    blocks::{Block, Blocks, Derive, Sum, Totals},
+    blocks::{Block, Blocks, Derive, Rows, Sum, Totals},
 };
 use crate::{
-    Similarity,
+    Pool, Similarity,
     math::{exp_bounded, ln},
     row::{LANES, tree},
     simd::{arch, vectorise},
@@ -50,6 +50,7 @@ impl<F: Factors> Panels<F> {
 
 impl<F: Factors> Blocks for Panels<F> {
     const ROWS: usize = tile::ROWS;
+    const ADDED: usize = tile::ROWS;
 
     fn tile(_: usize) -> usize {
         tile::TILE
@@ -60,17 +61,12 @@ impl<F: Factors> Blocks for Panels<F> {
     type Queries = Queries<F>;
     type Packs = Packs<F>;
 
-    fn pack_queries(to: &mut Queries<F>, rows: &[f32], width: usize, similarity: Similarity) {
-        F::pack_queries(&mut to.scored, rows, width, similarity);
+    fn pack_queries(_: Option<&Pool>, to: &mut Queries<F>, rows: Rows<'_>) {
+        F::pack_queries(&mut to.scored, rows.floats, rows.width, rows.similarity);
     }
 
-    fn pack_pulling_queries(
-        to: &mut Queries<F>,
-        rows: &[f32],
-        width: usize,
-        similarity: Similarity,
-    ) {
-        F::pack_others(&mut to.pulling, rows, width, similarity);
+    fn pack_pulling_queries(_: Option<&Pool>, to: &mut Queries<F>, rows: Rows<'_>) {
+        F::pack_others(&mut to.pulling, rows.floats, rows.width, rows.similarity);
     }
 
     fn pack_candidates(to: &mut Packs<F>, rows: &[f32], width: usize, biases: &[f32]) {

@@ -18,7 +18,7 @@ use std::{
 
 use super::{
     Gradients, Problem,
-    blocks::{Blocks, Sum, Totals},
+    blocks::{Blocks, Rows, Sum, Totals},
     step::{Cut, Step, Walk, label_score, pack},
 };
 use crate::{Pool, Similarity, math::ln, pool::SharedMut, row, tile::ROWS};
@@ -51,13 +51,16 @@ impl<B: Blocks> Step<B> {
         self.exponentials(pool, DOT, (problem, cut), keep, true);
         let loss = self.normalise(problem, cut);
 
-        self.scaled.clear();
-        for (query, scale) in queries.chunks_exact(width).zip(&self.scales) {
-            self.scaled.extend(query.iter().map(|x| x * scale));
-        }
-        pack::<B>(pool, &mut self.queries, &self.scaled, width, &|packed, rows| {
-            B::pack_pulling_queries(packed, rows, width, DOT);
+        self.scaled.resize(queries.len(), 0.0);
+        let scales = &self.scales;
+        pool.chunks(&mut self.scaled, ROWS * width, |index, scaled, _| {
+            for (scaled, query) in scaled.chunks_exact_mut(width).zip(index * ROWS..) {
+                scaled.fill(0.0);
+                row::add_scaled(scaled, scales[query], &queries[query * width..][..width]);
+            }
         });
+        let rows = Rows { floats: &self.scaled, width, similarity: DOT };
+        pack::<B>(pool, &mut self.queries, rows, B::pack_pulling_queries);
         let spread = smoothing * weight / cut.candidates as f32;
         if smoothing > 0.0 {
             sum(queries, width, &mut self.query_sum);

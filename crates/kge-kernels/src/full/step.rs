@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     Gradients, Problem,
-    blocks::{Block, Blocks, Sum},
+    blocks::{Block, Blocks, Rows, Sum},
     hits::Hits,
 };
 use crate::{Pool, Similarity, aligned::Floats, pool::SharedMut, tile::TILE};
@@ -146,9 +146,8 @@ impl<B: Blocks> Step<B> {
         }
         self.threads.resize_with(pool.threads(), Mutex::default);
         self.queries.resize_with(cut.queries.div_ceil(B::ROWS), B::Queries::default);
-        pack::<B>(pool, &mut self.queries, problem.queries, cut.width, &|packed, rows| {
-            B::pack_queries(packed, rows, cut.width, similarity);
-        });
+        let rows = Rows { floats: problem.queries, width: cut.width, similarity };
+        pack::<B>(pool, &mut self.queries, rows, B::pack_queries);
         self.hits.sort(problem.labels, cut.tile);
         Some(cut)
     }
@@ -158,14 +157,21 @@ impl<B: Blocks> Step<B> {
 pub(super) fn pack<B: Blocks>(
     pool: &Pool,
     queries: &mut [B::Queries],
-    rows: &[f32],
-    width: usize,
-    pack: &(dyn Fn(&mut B::Queries, &[f32]) + Sync),
+    rows: Rows<'_>,
+    pack: fn(Option<&Pool>, &mut B::Queries, Rows<'_>),
 ) {
-    pool.chunks(queries, 1, |block, packed, _| {
-        let rows = &rows[block * B::ROWS * width..];
-        pack(&mut packed[0], &rows[..rows.len().min(B::ROWS * width)]);
-    });
+    let length = B::ROWS * rows.width;
+    let own = |block: usize| {
+        let floats = &rows.floats[block * length..];
+        Rows { floats: &floats[..floats.len().min(length)], ..rows }
+    };
+    if queries.len() < pool.threads() {
+        for (block, packed) in queries.iter_mut().enumerate() {
+            pack(Some(pool), packed, own(block));
+        }
+    } else {
+        pool.chunks(queries, 1, |block, packed, _| pack(None, &mut packed[0], own(block)));
+    }
 }
 
 /// What a walk over all blocks reads.
@@ -264,13 +270,13 @@ impl<'a, B: Blocks> Walk<'a, B> {
     ) {
         let width = self.cut.width;
         let sum_len = B::sum_len(self.cut.queries, width);
-        self.pool.chunks(d_queries, B::ROWS * width, |index, chunk, _| {
+        self.pool.chunks(d_queries, B::ADDED * width, |index, chunk, _| {
             let length = B::sum_len(chunk.len() / width, width);
-            let at = B::sum_len(index * B::ROWS, width);
+            let at = B::sum_len(index * B::ADDED, width);
             let sums = partial.chunks_exact(sum_len).map(|sum| &sum[at..][..length]);
             B::total(sums, width, chunk);
             for (query, row) in chunk.chunks_exact_mut(width).enumerate() {
-                finish(index * B::ROWS + query, row);
+                finish(index * B::ADDED + query, row);
             }
         });
     }

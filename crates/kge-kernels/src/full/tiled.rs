@@ -9,10 +9,10 @@ use std::marker::PhantomData;
 
 use super::{
     binary,
-    blocks::{Block, Blocks, Derive, Sum, Totals},
+    blocks::{Block, Blocks, Derive, Rows, Sum, Totals},
 };
 use crate::{
-    Similarity,
+    Pool, Similarity,
     aligned::Line,
     math::ln,
     simd::vectorise,
@@ -76,6 +76,8 @@ impl<S: Split> Blocks for Tiled<S> {
     /// of 2 MiB as their right factor.
     const ROWS: usize = if S::LEFT.len() == 1 { 2048 } else { 512 };
 
+    const ADDED: usize = 4 * SIDE;
+
     /// Both packs of a tile fill half of 2 MiB at most, unless rows are very wide.
     fn tile(width: usize) -> usize {
         const WIDEST: usize = 256;
@@ -87,13 +89,13 @@ impl<S: Split> Blocks for Tiled<S> {
     type Queries = Queries;
     type Packs = Packs;
 
-    fn pack_queries(to: &mut Queries, rows: &[f32], width: usize, similarity: Similarity) {
-        assert_eq!(similarity, Similarity::Dot, "bf16 is for dot products");
-        to.scored.pack_across(rows, width, S::RIGHT);
+    fn pack_queries(pool: Option<&Pool>, to: &mut Queries, rows: Rows<'_>) {
+        assert_eq!(rows.similarity, Similarity::Dot, "bf16 is for dot products");
+        to.scored.pack_across(pool, rows.floats, rows.width, S::RIGHT);
     }
 
-    fn pack_pulling_queries(to: &mut Queries, rows: &[f32], width: usize, _: Similarity) {
-        to.pulling.pack_down(rows, width, S::RIGHT);
+    fn pack_pulling_queries(pool: Option<&Pool>, to: &mut Queries, rows: Rows<'_>) {
+        to.pulling.pack_down(pool, rows.floats, rows.width, S::RIGHT);
     }
 
     fn pack_candidates(to: &mut Packs, rows: &[f32], width: usize, biases: &[f32]) {

@@ -38,8 +38,8 @@ impl<S: Split> Blocks for Tiled<S> {
         biases: &[f32],
     ) {
         assert_eq!(similarity, Similarity::Dot, "bf16 is for dot products");
-        self.negatives.pack_across(rows, width, S::RIGHT);
-        self.pulling_negatives.pack_down(rows, width, S::RIGHT);
+        self.negatives.pack_across(None, rows, width, S::RIGHT);
+        self.pulling_negatives.pack_down(None, rows, width, S::RIGHT);
         assert!(
             biases.is_empty() || biases.len() == self.negatives.columns(),
             "a bias a negative, or none"
@@ -50,7 +50,7 @@ impl<S: Split> Blocks for Tiled<S> {
 
     fn score(&mut self, _: Similarity, queries: &[f32], width: usize) {
         self.scored.pack(queries, width, S::LEFT);
-        self.pulling_queries.pack_down(queries, width, S::RIGHT);
+        self.pulling_queries.pack_down(None, queries, width, S::RIGHT);
         self.block.resize(self.scored.rows() * self.negatives.columns());
         amx::product(self.scored.lent(), &self.negatives, true, &mut self.block);
         if !self.biases.is_empty() {

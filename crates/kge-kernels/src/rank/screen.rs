@@ -107,7 +107,7 @@ impl Screen {
 
     /// Takes in the queries, `[m, width]`.
     pub(super) fn take_queries(&mut self, queries: &[f32], width: usize) {
-        self.queries.pack_across(queries, width, &[Part::High]);
+        self.queries.pack_across(None, queries, width, &[Part::High]);
         self.lengths.clear();
         self.lengths.extend(queries.chunks(SIDE * width).map(|queries| {
             let mut lengths = [0.0; SIDE];

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::{super::pair, DEPTH, SIDE};
-use crate::{aligned::Line, gather::prefetch, simd::vectorise};
+use crate::{Pool, aligned::Line, gather::prefetch, simd::vectorise};
 
 /// Rows asked for ahead of the one in work.
 const AHEAD: usize = 8;
@@ -300,12 +300,26 @@ impl Right {
         &mut bytemuck::cast_slice_mut::<Line, [[u32; SIDE]; SIDE / 2]>(&mut self.lines)[number]
     }
 
-    /// Pairs of each part.
-    #[inline(always)]
-    fn parts_mut(&mut self, side: usize) -> impl Iterator<Item = &mut [[u32; SIDE]]> {
-        let pairs = bytemuck::cast_slice_mut::<Line, [u32; SIDE]>(&mut self.lines);
-        let pairs = &mut pairs[side * self.depth / 2..][..self.depth / 2];
-        pairs.chunks_exact_mut((self.length / 2).max(1))
+    /// Fills each side, part by part, side by side if there is a pool.
+    fn fill(
+        &mut self,
+        pool: Option<&Pool>,
+        parts: &[Part],
+        fill: impl Fn(usize, Part, &mut [[u32; SIDE]]) + Sync,
+    ) {
+        let (length, depth) = ((self.length / 2).max(1), (self.depth / 2).max(1));
+        let all = bytemuck::cast_slice_mut::<Line, [u32; SIDE]>(&mut self.lines);
+        let fill_side = |side: usize, pairs: &mut [[u32; SIDE]]| {
+            for (pairs, part) in pairs.chunks_exact_mut(length).zip(parts) {
+                fill(side, *part, pairs);
+            }
+        };
+        match pool {
+            Some(pool) => pool.chunks(all, depth, |side, pairs, _| fill_side(side, pairs)),
+            None => {
+                all.chunks_mut(depth).enumerate().for_each(|(side, pairs)| fill_side(side, pairs));
+            }
+        }
     }
 
     /// Makes room for columns of so many numbers, of which nothing is known.
@@ -315,70 +329,68 @@ impl Right {
         self.lines.resize(columns.div_ceil(SIDE) * self.depth, Line::default());
     }
 
-    /// Writes two numbers of each column of a side.
-    #[inline(always)]
-    fn write_pair(&mut self, side: usize, number: usize, rows: &[[f32; SIDE]; 2], parts: &[Part]) {
-        for (part, pairs) in parts.iter().zip(self.parts_mut(side)) {
-            for ((pair, &a), &b) in pairs[number].iter_mut().zip(&rows[0]).zip(&rows[1]) {
-                *pair = pair::pair(part.of(a), part.of(b));
-            }
-        }
-    }
-
-    /// Writes zeros after the first numbers of each column of a side.
-    #[inline(always)]
-    fn fill_up(&mut self, side: usize, count: usize, parts: &[Part]) {
-        for (_, pairs) in parts.iter().zip(self.parts_mut(side)) {
-            pairs[count.div_ceil(2)..].fill([0; SIDE]);
-        }
-    }
-
     /// Rows `[count, width]` as columns, filled up with zeros; the depth is their width.
-    pub(crate) fn pack_across(&mut self, rows: &[f32], width: usize, parts: &[Part]) {
+    pub(crate) fn pack_across(
+        &mut self,
+        pool: Option<&Pool>,
+        rows: &[f32],
+        width: usize,
+        parts: &[Part],
+    ) {
         assert!(width > 0 && rows.len().is_multiple_of(width), "rows are [count, {width}]");
         self.reshape(rows.len() / width, width, parts);
-        vectorise(
-            #[inline(always)]
-            || {
-                for (side, rows) in rows.chunks(SIDE * width).enumerate() {
-                    for (part, pairs) in parts.iter().zip(self.parts_mut(side)) {
-                        if rows.len() < SIDE * width {
-                            pairs.fill([0; SIDE]);
-                        }
-                        for (column, row) in rows.chunks_exact(width).enumerate() {
-                            let (twos, last) = row.as_chunks::<2>();
-                            for (pairs, &[a, b]) in pairs.iter_mut().zip(twos) {
-                                pairs[column] = pair::pair(part.of(a), part.of(b));
-                            }
-                            if let &[a] = last {
-                                pairs[twos.len()][column] = pair::pair(part.of(a), 0.0);
-                            }
-                        }
-                        pairs[width.div_ceil(2)..].fill([0; SIDE]);
+        self.fill(pool, parts, |side, part, pairs| {
+            let rows = &rows[side * SIDE * width..];
+            let rows = &rows[..rows.len().min(SIDE * width)];
+            vectorise(
+                #[inline(always)]
+                || {
+                    if rows.len() < SIDE * width {
+                        pairs.fill([0; SIDE]);
                     }
-                }
-            },
-        );
+                    for (column, row) in rows.chunks_exact(width).enumerate() {
+                        let (twos, last) = row.as_chunks::<2>();
+                        for (pairs, &[a, b]) in pairs.iter_mut().zip(twos) {
+                            pairs[column] = pair::pair(part.of(a), part.of(b));
+                        }
+                        if let &[a] = last {
+                            pairs[twos.len()][column] = pair::pair(part.of(a), 0.0);
+                        }
+                    }
+                    pairs[width.div_ceil(2)..].fill([0; SIDE]);
+                },
+            );
+        });
     }
 
     /// Rows `[count, width]` below each other; the depth is their count.
-    pub(crate) fn pack_down(&mut self, rows: &[f32], width: usize, parts: &[Part]) {
+    pub(crate) fn pack_down(
+        &mut self,
+        pool: Option<&Pool>,
+        rows: &[f32],
+        width: usize,
+        parts: &[Part],
+    ) {
         assert!(width > 0 && rows.len().is_multiple_of(width), "rows are [count, {width}]");
         let count = rows.len() / width;
         self.reshape(width, count, parts);
-        vectorise(
-            #[inline(always)]
-            || {
-                for (side, first) in (0..width).step_by(SIDE).enumerate() {
-                    let end = width.min(first + SIDE);
-                    let lanes = |row: &[f32]| filled_up(row.get(first..end).unwrap_or_default());
-                    for (number, two) in rows.chunks(2 * width).enumerate() {
+        self.fill(pool, parts, |side, part, pairs| {
+            let columns = side * SIDE..width.min((side + 1) * SIDE);
+            vectorise(
+                #[inline(always)]
+                || {
+                    let lanes =
+                        |row: &[f32]| filled_up(row.get(columns.clone()).unwrap_or_default());
+                    for (two, pairs) in rows.chunks(2 * width).zip(&mut *pairs) {
                         let (above, below) = two.split_at(width);
-                        self.write_pair(side, number, &[lanes(above), lanes(below)], parts);
+                        let (above, below) = (lanes(above), lanes(below));
+                        for ((pair, &a), &b) in pairs.iter_mut().zip(&above).zip(&below) {
+                            *pair = pair::pair(part.of(a), part.of(b));
+                        }
                     }
-                    self.fill_up(side, count, parts);
-                }
-            },
-        );
+                    pairs[count.div_ceil(2)..].fill([0; SIDE]);
+                },
+            );
+        });
     }
 }

@@ -59,13 +59,13 @@ fn products<S: Split>((m, n, width): (usize, usize, usize)) -> [Vec<f32>; 4] {
     let (a, b, w) = (matrix(m, width, 1), matrix(n, width, 2), matrix(m, n, 3));
     let (mut left, mut right) = (Left::default(), Right::default());
     left.pack(&a, width, S::LEFT);
-    right.pack_across(&b, width, S::RIGHT);
+    right.pack_across(None, &b, width, S::RIGHT);
     let mut across = vec![f32::NAN; m * n];
     product(left.lent(), &right, true, &mut across);
 
     let (mut transposed, mut packed) = (Left::default(), Right::default());
     transposed.pack_transposed(&a, width, S::LEFT);
-    packed.pack_down(&w, n, S::RIGHT);
+    packed.pack_down(None, &w, n, S::RIGHT);
     let mut down = vec![f32::NAN; width * n];
     product(transposed.lent(), &packed, true, &mut down);
 
@@ -90,7 +90,7 @@ fn products<S: Split>((m, n, width): (usize, usize, usize)) -> [Vec<f32>; 4] {
             pulled[side * SIDE..][..live].copy_from_slice(&sums[..live]);
         }
     }
-    packed.pack_down(&b, width, S::RIGHT);
+    packed.pack_down(None, &b, width, S::RIGHT);
     let mut rows = vec![f32::NAN; m * width];
     product(Lefts::new(&lines, shape), &packed, true, &mut rows);
     [across, down, pulled, rows]
@@ -140,7 +140,7 @@ fn exponentials_beside_a_product_are_those_after_it() {
         let (mut left, mut right, mut by_column) =
             (Left::default(), Right::default(), Right::default());
         left.pack(&a, width, Once::LEFT);
-        right.pack_across(&b, width, Once::RIGHT);
+        right.pack_across(None, &b, width, Once::RIGHT);
         let shape = LeftShape::new(m, n, Once::LEFT);
         let mut lines = vec![Line::default(); shape.len()];
         by_column.reshape(SIDE, m, Once::RIGHT);
