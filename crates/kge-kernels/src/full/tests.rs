@@ -153,13 +153,16 @@ proptest! {
 /// Factors carry eight bits: gradients are off by a share of what was summed.
 #[test]
 fn bf16_is_as_near_as_its_factors() {
-    as_near::<Panels<Bf16>>(6e-3);
-    as_near::<Tiled<Once>>(6e-3);
-    as_near::<Tiled<Thrice>>(3e-5);
+    // Of several tiles, and of several blocks of queries.
+    for shape in [(33, 1100, 37), (2100, 70, 9)] {
+        as_near::<Panels<Bf16>>(shape, 6e-3);
+        as_near::<Tiled<Once>>(shape, 6e-3);
+        as_near::<Tiled<Thrice>>(shape, 3e-5);
+    }
 }
 
-fn as_near<B: Blocks>(bound: f64) {
-    let (m, n, width) = (33, 1100, 37);
+fn as_near<B: Blocks>((m, n, width): (usize, usize, usize), bound: f64) {
+    assert!(n > B::tile(width) || m > B::ROWS, "more than one block");
     let (queries, candidates) = (matrix(m, width, 1), matrix(n, width, 2));
     let (starts, ids) = lists(m, n);
     let problem = Problem {
