@@ -33,15 +33,7 @@ pub fn adagrad(row: &mut [f32], gradient: &[f32], squares: &mut [f32], rate: f32
 /// # Panics
 /// If the lengths differ.
 pub fn sgd(row: &mut [f32], gradient: &[f32], rate: f32) {
-    assert_eq!(row.len(), gradient.len(), "rows of one length");
-    vectorise(
-        #[inline(always)]
-        || {
-            for (x, &g) in row.iter_mut().zip(gradient) {
-                *x = (-rate).mul_add(g, *x);
-            }
-        },
-    );
+    crate::row::add_scaled(row, -rate, gradient);
 }
 
 /// One Adagrad step with one sum of squares a row, the mean of its floats' (Lerer et al. 2019,

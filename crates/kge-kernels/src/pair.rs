@@ -5,7 +5,7 @@
 
 use crate::{
     Similarity,
-    row::{LANES, fold, tree},
+    row::{self, LANES, fold, tree},
     simd::vectorise,
 };
 
@@ -75,11 +75,7 @@ impl Similarity {
         vectorise(
             #[inline(always)]
             || match self {
-                Self::Dot => {
-                    for (d, &b) in pulled.iter_mut().zip(other) {
-                        *d = towards.mul_add(b, *d);
-                    }
-                }
+                Self::Dot => row::add_scaled(pulled, towards, other),
                 Self::L1 => {
                     for ((d, &a), &b) in pulled.iter_mut().zip(own).zip(other) {
                         *d += towards * (f32::from(u8::from(a < b)) - f32::from(u8::from(a > b)));

@@ -6,9 +6,9 @@
 
 use super::{
     Gradients, Problem,
-    blocks::{Blocks, Rows, Sum, Totals},
+    blocks::{Blocks, Rows, Sum},
     panels::Panels,
-    step::{Packs, Step, Walk, pack},
+    step::{Step, Walk, pack},
 };
 use crate::{
     Pool, Similarity,
@@ -31,15 +31,12 @@ impl Step<Own> {
         mut gradients: Gradients<'_>,
     ) -> f64 {
         let Some(cut) = self.begin(pool, similarity, problem, &mut gradients) else { return 0.0 };
-        let Problem { width, labels, smoothing, weight, .. } = *problem;
-        let keep = cut.elements::<Own>() * size_of::<f32>() <= kept_bytes;
-        self.exponentials(pool, similarity, (problem, cut), keep, false);
-        let loss = self.normalise(problem, cut);
+        let (width, spread) = (cut.width, problem.spread());
+        let keep = cut.keeps::<Own>(kept_bytes);
+        let loss = self.exponentials(pool, similarity, (problem, cut), keep);
         let rows = Rows { floats: problem.queries, width, similarity };
         pack::<Own>(pool, &mut self.queries, rows, Own::pack_pulling_queries);
 
-        let spread = smoothing * weight / cut.candidates as f32;
-        let hit_weight = |query| -weight * (1.0 - smoothing) / labels.of(query).len() as f32;
         let Self { queries, threads, hits, scales, shifts, partial, kept, .. } = self;
         let all_kept = SharedMut::new(kept);
         let d_candidates = SharedMut::new(gradients.candidates);
@@ -53,7 +50,7 @@ impl Step<Own> {
                 }
                 Own::pack_pulling_candidates(&mut packs.packs, tile.rows, width, similarity);
             },
-            &|block, Packs { packs, kept, sums }, d_queries| {
+            &|block, packs, d_queries| {
                 let (count, length) = block.shape();
                 let (own, place) = (block.first..block.first + count, cut.place(block));
                 let start = cut.tile(block.tile).0;
@@ -61,25 +58,21 @@ impl Step<Own> {
                     // SAFETY: each block has its own place.
                     unsafe { all_kept.slice(place.start, place.len()) }
                 } else {
-                    // The first pass's exponentials, bit for bit.
-                    kept.resize(place.len(), 0.0);
-                    sums.resize(count, 0.0);
-                    let totals = Totals { sums, score_sums: &mut [] };
-                    Own::exponentiate(packs, block, &shifts[own.clone()], kept, totals, None);
-                    &mut kept[..]
+                    packs.exponentiate(block, &shifts[own.clone()]);
+                    &mut packs.kept[..]
                 };
                 scale(weights, &scales[own.clone()], spread);
                 for hit in hits.of(block.tile, own) {
                     let (query, column) = hit.pair();
                     let weight = &mut weights[tile::place(count, query - block.first, column)];
-                    *weight += hit_weight(query);
+                    *weight += problem.hit_weight(query);
                 }
                 // SAFETY: each tile's candidates are its own.
                 let floats = unsafe { d_candidates.slice(start * width, length * width) };
                 let d_candidates = Sum { floats, begins: block.first == 0 };
-                Own::prepare(packs, block, weights);
-                Own::pull_queries(packs, block, weights, d_queries);
-                Own::pull_candidates(packs, block, weights, d_candidates);
+                Own::prepare(&mut packs.packs, block, weights);
+                Own::pull_queries(&packs.packs, block, weights, d_queries);
+                Own::pull_candidates(&mut packs.packs, block, weights, d_candidates);
                 if !problem.biases.is_empty() {
                     // SAFETY: as above.
                     let floats = unsafe { d_biases.slice(start, length) };

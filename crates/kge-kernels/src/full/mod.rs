@@ -46,6 +46,18 @@ pub struct Problem<'a> {
     pub weight: f32,
 }
 
+impl Problem<'_> {
+    /// What smoothing takes from each weight of a softmax.
+    fn spread(&self) -> f32 {
+        self.smoothing * self.weight / (self.candidates.len() / self.width) as f32
+    }
+
+    /// What each label of a query adds to its weight in a softmax.
+    fn hit_weight(&self, query: usize) -> f32 {
+        -self.weight * (1.0 - self.smoothing) / self.labels.of(query).len() as f32
+    }
+}
+
 /// Lists of candidates, one a query: those of query `i` are `ids[starts[i]..starts[i + 1]]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Labels<'a> {
@@ -120,7 +132,7 @@ impl FullStep {
             Steps::F32(step) => {
                 step.softmax_of_distances(keep, pool, similarity, problem, gradients)
             }
-            _ => panic!("{similarity:?} takes f32"),
+            _ => panic!("bf16 is for dot products"),
         }
     }
 

@@ -30,8 +30,8 @@ pub(super) const KEPT_BYTES: usize = 256 << 20;
 /// a hundred then.
 const ABOVE: f64 = 40.0;
 
-/// Sums whose weights are as exact as any: what is lost to them below `f32`'s numbers is less than
-/// `2^-60` of them, and gradients of them don't overflow.
+/// Sums whose weights are as exact as any: one that is lost below `f32`'s numbers is less than
+/// `2^-59` of its sum, and gradients don't overflow.
 const WINDOW: RangeInclusive<f64> = 1e-20..=1e28;
 
 impl<B: Blocks> Step<B> {
@@ -46,27 +46,26 @@ impl<B: Blocks> Step<B> {
     ) -> f64 {
         const DOT: Similarity = Similarity::Dot;
         let Some(cut) = self.begin(pool, DOT, problem, &mut gradients) else { return 0.0 };
-        let Problem { queries, candidates, width, labels, smoothing, weight, .. } = *problem;
-        let keep = cut.elements::<B>() * size_of::<B::Kept>() <= kept_bytes;
-        self.exponentials(pool, DOT, (problem, cut), keep, true);
-        let loss = self.normalise(problem, cut);
+        let Problem { queries, candidates, width, labels, smoothing, .. } = *problem;
+        let keep = cut.keeps::<B>(kept_bytes);
+        let loss = self.exponentials(pool, DOT, (problem, cut), keep);
 
         self.scaled.resize(queries.len(), 0.0);
         let scales = &self.scales;
         pool.chunks(&mut self.scaled, ROWS * width, |index, scaled, _| {
-            for (scaled, query) in scaled.chunks_exact_mut(width).zip(index * ROWS..) {
-                scaled.fill(0.0);
-                row::add_scaled(scaled, scales[query], &queries[query * width..][..width]);
+            let queries = queries[index * ROWS * width..].chunks_exact(width);
+            let rows = scaled.chunks_exact_mut(width).zip(queries).zip(&scales[index * ROWS..]);
+            for ((scaled, query), scale) in rows {
+                scaled.iter_mut().zip(query).for_each(|(scaled, x)| *scaled = x * scale);
             }
         });
         let rows = Rows { floats: &self.scaled, width, similarity: DOT };
         pack::<B>(pool, &mut self.queries, rows, B::pack_pulling_queries);
-        let spread = smoothing * weight / cut.candidates as f32;
+        let spread = problem.spread();
         if smoothing > 0.0 {
             sum(queries, width, &mut self.query_sum);
             sum(&self.row_sums, width, &mut self.candidate_sum);
         }
-        let hit_weight = |query| -weight * (1.0 - smoothing) / labels.of(query).len() as f32;
 
         let Self { queries: packed, threads, hits, scales, shifts, partial, kept, .. } = self;
         let (query_sum, candidate_sum) = (&self.query_sum, &self.candidate_sum);
@@ -91,19 +90,7 @@ impl<B: Blocks> Step<B> {
                     // SAFETY: each block has its own place.
                     unsafe { all_kept.slice(place.start, place.len()) }
                 } else {
-                    // The first pass's exponentials, bit for bit.
-                    packs.kept.resize(place.len(), B::Kept::default());
-                    packs.sums.resize(own.len(), 0.0);
-                    let totals = Totals { sums: &mut packs.sums, score_sums: &mut [] };
-                    let shifts = &shifts[own.clone()];
-                    B::exponentiate(
-                        &mut packs.packs,
-                        &block,
-                        shifts,
-                        &mut packs.kept,
-                        totals,
-                        None,
-                    );
+                    packs.exponentiate(&block, &shifts[own.clone()]);
                     &mut packs.kept[..]
                 };
                 B::prepare(&mut packs.packs, &block, kept);
@@ -115,7 +102,8 @@ impl<B: Blocks> Step<B> {
             }
             for hit in hits.of(tile.index, 0..cut.queries) {
                 let (query, column) = hit.pair();
-                let (weight, query) = (hit_weight(query), &queries[query * width..][..width]);
+                let (weight, query) =
+                    (problem.hit_weight(query), &queries[query * width..][..width]);
                 row::add_scaled(&mut d_tile[column * width..][..width], weight, query);
                 if let Some(d_bias) = d_biases.get_mut(column) {
                     *d_bias += weight;
@@ -131,7 +119,7 @@ impl<B: Blocks> Step<B> {
             d_row.iter_mut().for_each(|d| *d *= scales[query]);
             for &label in labels.of(query) {
                 let candidate = &candidates[label as usize * width..][..width];
-                row::add_scaled(d_row, hit_weight(query), candidate);
+                row::add_scaled(d_row, problem.hit_weight(query), candidate);
             }
             if smoothing > 0.0 {
                 row::add_scaled(d_row, -spread, candidate_sum);
@@ -140,16 +128,15 @@ impl<B: Blocks> Step<B> {
         loss
     }
 
-    /// Leaves each tile's exponentials, if they are kept, and its sums; and the sums of query
-    /// gradients, if they pull.
+    /// Leaves each tile's exponentials, if they are kept, and each query's scale; of dot products
+    /// also the sums of query gradients. Gives the loss.
     pub(super) fn exponentials(
         &mut self,
         pool: &Pool,
         similarity: Similarity,
         (problem, cut): (&Problem<'_>, Cut),
         keep: bool,
-        pull: bool,
-    ) {
+    ) -> f64 {
         self.label_scores.resize(cut.queries, 0.0);
         self.shifts.resize(cut.queries, 0.0);
         let shifts = SharedMut::new(&mut self.shifts);
@@ -161,11 +148,11 @@ impl<B: Blocks> Step<B> {
                 *shift = (*score + ABOVE) as f32;
             }
         });
-        self.first_pass(pool, similarity, (problem, cut), keep, pull);
-        if self.leaves_window(pool, similarity, problem, cut) {
-            self.first_pass(pool, similarity, (problem, cut), keep, pull);
-            self.add_sums(cut);
+        self.first_pass(pool, similarity, (problem, cut), keep);
+        if self.leaves_window(pool, similarity, problem) {
+            self.first_pass(pool, similarity, (problem, cut), keep);
         }
+        self.normalise(problem, cut)
     }
 
     fn first_pass(
@@ -174,9 +161,9 @@ impl<B: Blocks> Step<B> {
         similarity: Similarity,
         (problem, cut): (&Problem<'_>, Cut),
         keep: bool,
-        pull: bool,
     ) {
         let (m, width, smooth) = (cut.queries, cut.width, problem.smoothing > 0.0);
+        let pull = similarity == Similarity::Dot;
         self.sums.resize(cut.tiles() * m, 0.0);
         self.score_sums.resize(cut.tiles() * m, 0.0);
         self.row_sums.resize(cut.tiles() * width, 0.0);
@@ -193,7 +180,7 @@ impl<B: Blocks> Step<B> {
                 if pull {
                     B::pack_pulling_candidates(&mut packs.packs, tile.rows, width, similarity);
                 }
-                if smooth {
+                if pull && smooth {
                     // SAFETY: each tile has its own.
                     let row_sum = unsafe { row_sums.slice(tile.index * width, width) };
                     row_sum.fill(0.0);
@@ -219,18 +206,22 @@ impl<B: Blocks> Step<B> {
                 B::exponentiate(&mut packs.packs, block, &shifts[own], kept, totals, d_queries);
             },
         );
+        self.normalisers.clear();
+        self.normalisers.resize(m, 0.0);
+        for sums in self.sums.chunks_exact(m) {
+            for (normaliser, &sum) in self.normalisers.iter_mut().zip(sums) {
+                *normaliser += f64::from(sum);
+            }
+        }
     }
 
-    /// Adds the tiles' sums up. Whether some query's is of no use: then its shift is its highest
-    /// score from now on.
+    /// Whether some query's sum is of no use: then its shift is its highest score from now on.
     fn leaves_window(
         &mut self,
         pool: &Pool,
         similarity: Similarity,
         problem: &Problem<'_>,
-        cut: Cut,
     ) -> bool {
-        self.add_sums(cut);
         let Problem { queries, candidates, width, biases, .. } = *problem;
         let (lost, normalisers) = (AtomicBool::new(false), &self.normalisers);
         pool.chunks(&mut self.shifts, 1, |query, shift, _| {
@@ -248,18 +239,8 @@ impl<B: Blocks> Step<B> {
         lost.into_inner()
     }
 
-    fn add_sums(&mut self, cut: Cut) {
-        self.normalisers.clear();
-        self.normalisers.resize(cut.queries, 0.0);
-        for sums in self.sums.chunks_exact(cut.queries) {
-            for (normaliser, &sum) in self.normalisers.iter_mut().zip(sums) {
-                *normaliser += f64::from(sum);
-            }
-        }
-    }
-
     /// Leaves each query's scale, the weight over its normaliser; gives the loss.
-    pub(super) fn normalise(&mut self, problem: &Problem<'_>, cut: Cut) -> f64 {
+    fn normalise(&mut self, problem: &Problem<'_>, cut: Cut) -> f64 {
         self.scales.resize(cut.queries, 0.0);
         let smoothing = f64::from(problem.smoothing);
         let mut loss = 0.0;

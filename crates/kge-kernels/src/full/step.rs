@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     Gradients, Problem,
-    blocks::{Block, Blocks, Rows, Sum},
+    blocks::{Block, Blocks, Rows, Sum, Totals},
     hits::Hits,
 };
 use crate::{Pool, Similarity, aligned::Floats, pool::SharedMut, tile::TILE};
@@ -35,9 +35,9 @@ pub(super) struct Step<B: Blocks> {
     pub(super) sums: Vec<f32>,
     /// `[tiles, queries]`: another sum over a tile, where smoothing needs one.
     pub(super) score_sums: Vec<f32>,
-    /// `[tiles, width]`: sums of a tile's candidates, where smoothing needs them; then of all
-    /// candidates and of all queries, `[width]`.
+    /// `[tiles, width]`: sums of a tile's candidates, where smoothing needs them.
     pub(super) row_sums: Vec<f32>,
+    /// `[width]`: the sum of all candidates, and that of all queries.
     pub(super) candidate_sum: Vec<f32>,
     pub(super) query_sum: Vec<f32>,
     /// `[tiles, queries]`: each tile's part of a loss.
@@ -62,6 +62,18 @@ pub(super) struct Packs<B: Blocks> {
     pub(super) packs: B::Packs,
     pub(super) kept: Vec<B::Kept>,
     pub(super) sums: Vec<f32>,
+}
+
+impl<B: Blocks> Packs<B> {
+    /// Leaves the first pass's exponentials of a block, bit for bit, as this thread's own.
+    pub(super) fn exponentiate(&mut self, block: &Block<'_, B>, shifts: &[f32]) {
+        let (queries, candidates) = block.shape();
+        let Self { packs, kept, sums } = self;
+        kept.resize(B::kept_len(queries, candidates), B::Kept::default());
+        sums.resize(queries, 0.0);
+        let totals = Totals { sums, score_sums: &mut [] };
+        B::exponentiate(packs, block, shifts, kept, totals, None);
+    }
 }
 
 /// How candidates are cut into tiles and queries into blocks.
@@ -116,6 +128,11 @@ impl Cut {
     pub(super) fn elements<B: Blocks>(self) -> usize {
         let last = self.tiles() - 1;
         B::kept_len(self.queries, self.tile) * last + B::kept_len(self.queries, self.tile(last).1)
+    }
+
+    /// Whether the weights of all blocks take no more than so many bytes.
+    pub(super) fn keeps<B: Blocks>(self, bytes: usize) -> bool {
+        self.elements::<B>() * size_of::<B::Kept>() <= bytes
     }
 
     /// Where those of a block lie among all.

@@ -165,6 +165,28 @@ mod linux {
         };
     }
 
+    /// Writes two rounded rows, halves in `ymm0` to `ymm3`: row by row, and in pairs.
+    macro_rules! write_rounded {
+        () => {
+            concat!(
+                "vmovups [{lines}], ymm0\n",
+                "vmovups [{lines} + 32], ymm1\n",
+                "vmovups [{lines} + 64], ymm2\n",
+                "vmovups [{lines} + 96], ymm3\n",
+                "vpmovzxwd zmm0, ymm0\n",
+                "vpmovzxwd zmm1, ymm1\n",
+                "vpmovzxwd zmm2, ymm2\n",
+                "vpmovzxwd zmm3, ymm3\n",
+                "vpslld zmm2, zmm2, 16\n",
+                "vpslld zmm3, zmm3, 16\n",
+                "vpord zmm0, zmm0, zmm2\n",
+                "vpord zmm1, zmm1, zmm3\n",
+                "vmovups [{pairs}], zmm0\n",
+                "vmovups [{pairs} + 64], zmm1\n",
+            )
+        };
+    }
+
     impl Tiles for Configured {
         #[inline(always)]
         fn product(
@@ -326,20 +348,7 @@ mod linux {
                     "vcvtneps2bf16 ymm1, zmm9",
                     "vcvtneps2bf16 ymm2, zmm10",
                     "vcvtneps2bf16 ymm3, zmm11",
-                    "vmovups [{lines}], ymm0",
-                    "vmovups [{lines} + 32], ymm1",
-                    "vmovups [{lines} + 64], ymm2",
-                    "vmovups [{lines} + 96], ymm3",
-                    "vpmovzxwd zmm0, ymm0",
-                    "vpmovzxwd zmm1, ymm1",
-                    "vpmovzxwd zmm2, ymm2",
-                    "vpmovzxwd zmm3, ymm3",
-                    "vpslld zmm2, zmm2, 16",
-                    "vpslld zmm3, zmm3, 16",
-                    "vpord zmm0, zmm0, zmm2",
-                    "vpord zmm1, zmm1, zmm3",
-                    "vmovups [{pairs}], zmm0",
-                    "vmovups [{pairs} + 64], zmm1",
+                    write_rounded!(),
                     "add {scores}, 256",
                     "sub {lines}, -128",
                     "sub {pairs}, -128",
@@ -396,20 +405,7 @@ mod linux {
                     "vcvtneps2bf16 ymm1, [{rows} + 64]",
                     "vcvtneps2bf16 ymm2, [{rows} + 128]",
                     "vcvtneps2bf16 ymm3, [{rows} + 192]",
-                    "vmovups [{lines}], ymm0",
-                    "vmovups [{lines} + 32], ymm1",
-                    "vmovups [{lines} + 64], ymm2",
-                    "vmovups [{lines} + 96], ymm3",
-                    "vpmovzxwd zmm0, ymm0",
-                    "vpmovzxwd zmm1, ymm1",
-                    "vpmovzxwd zmm2, ymm2",
-                    "vpmovzxwd zmm3, ymm3",
-                    "vpslld zmm2, zmm2, 16",
-                    "vpslld zmm3, zmm3, 16",
-                    "vpord zmm0, zmm0, zmm2",
-                    "vpord zmm1, zmm1, zmm3",
-                    "vmovups [{pairs}], zmm0",
-                    "vmovups [{pairs} + 64], zmm1",
+                    write_rounded!(),
                     rows = in(reg) rows.as_ptr(),
                     lines = in(reg) lines.as_mut_ptr(),
                     pairs = in(reg) pairs.as_mut_ptr(),

@@ -46,6 +46,57 @@ proptest! {
     }
 }
 
+/// The assembly itself, by tiles or by the traps of a CPU that has none.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[test]
+fn a_product_beside_exponentials_is_that_of_plain_operations() {
+    if !is_x86_feature_detected!("avx512bf16") {
+        eprintln!("skipped: the CPU has no AVX-512 BF16");
+        return;
+    }
+    // Fewer steps than twos, as many, and more.
+    for steps in [1, 5, 8, 16, 19] {
+        let numbers = matrix(2 * steps * SIDE, DEPTH, steps);
+        let rounded: Vec<_> = numbers.iter().map(|&x| round(x)).collect();
+        let (left, right) = rounded.split_at(rounded.len() / 2);
+        let left: Vec<[[u16; DEPTH]; SIDE]> = left
+            .chunks(SIDE * DEPTH)
+            .map(|step| from_fn(|row| from_fn(|k| step[row * DEPTH + k])))
+            .collect();
+        let right: Vec<[[u32; SIDE]; DEPTH / 2]> = right
+            .chunks(SIDE * DEPTH)
+            .map(|step| {
+                let of = |k: usize, column| u32::from(step[k * SIDE + column]);
+                from_fn(|k| from_fn(|column| of(2 * k, column) | of(2 * k + 1, column) << 16))
+            })
+            .collect();
+        let scores: [[f32; SIDE]; SIDE] =
+            from_fn(|row| from_fn(|column| 80.0 * numbers[row * SIDE + column]));
+        let bits = |floats: &[f32]| floats.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        let find = |tiles: &dyn Fn(&mut Square, Exponentials<'_>)| {
+            let mut square = Square([[0.0; SIDE]; SIDE]);
+            let shifts = from_fn(|lane| lane as f32 - 16.0);
+            let mut columns = Columns { shifts, totals: [1.0; SIDE] };
+            let (mut lines, mut pairs) = ([[0; SIDE]; SIDE], [[0; SIDE]; SIDE / 2]);
+            tiles(
+                &mut square,
+                Exponentials {
+                    scores: &scores,
+                    columns: &mut columns,
+                    lines: &mut lines,
+                    pairs: &mut pairs,
+                    next_lines: 0,
+                },
+            );
+            (bits(square.0.as_flattened()), bits(&columns.totals), lines, pairs)
+        };
+        let amx = native::Amx::anyhow().configure();
+        let found = find(&|square, work| amx.product_beside(&left, &right, square, work));
+        let plain = find(&|square, work| Plain.product_beside(&left, &right, square, work));
+        assert!(found == plain, "{steps} steps");
+    }
+}
+
 /// Rounded to bf16, or to two of them.
 fn seen(x: f32, parts: &[Part]) -> f64 {
     let high = widen(round(x));
