@@ -57,7 +57,7 @@ impl Precision {
     pub fn is_native(self) -> bool {
         match self {
             Self::F32 => true,
-            Self::Bf16 => tile::bf16_is_native(),
+            Self::Bf16 => tile::bf16::is_native(),
             Self::Bf16Amx | Self::Bf16x3 => tile::amx::is_native(),
         }
     }

@@ -14,12 +14,10 @@ use crate::{
     Pool, Similarity,
     pool::SharedMut,
     simd::vectorise,
-    tile::{self, F32, PANEL, panel_len},
+    tile::{self, PANEL, panel_len},
 };
 
-type Own = Panels<F32>;
-
-impl Step<Own> {
+impl Step<Panels> {
     /// # Panics
     /// As [`FullStep::softmax`](super::FullStep::softmax).
     pub(super) fn softmax_of_distances(
@@ -32,10 +30,10 @@ impl Step<Own> {
     ) -> f64 {
         let Some(cut) = self.begin(pool, similarity, problem, &mut gradients) else { return 0.0 };
         let (width, spread) = (cut.width, problem.spread());
-        let keep = cut.keeps::<Own>(kept_bytes);
+        let keep = cut.keeps::<Panels>(kept_bytes);
         let loss = self.exponentials(pool, similarity, (problem, cut), keep);
         let rows = Rows { floats: problem.queries, width, similarity };
-        pack::<Own>(pool, &mut self.queries, rows, Own::pack_pulling_queries);
+        pack::<Panels>(pool, &mut self.queries, rows, Panels::pack_pulling_queries);
 
         let Self { queries, threads, hits, scales, shifts, partial, kept, .. } = self;
         let all_kept = SharedMut::new(kept);
@@ -46,9 +44,9 @@ impl Step<Own> {
             partial,
             &|tile, packs| {
                 if !keep || tile::pulls_by_distance(similarity) {
-                    Own::pack_candidates(&mut packs.packs, tile.rows, width, tile.biases);
+                    Panels::pack_candidates(&mut packs.packs, tile.rows, width, tile.biases);
                 }
-                Own::pack_pulling_candidates(&mut packs.packs, tile.rows, width, similarity);
+                Panels::pack_pulling_candidates(&mut packs.packs, tile.rows, width, similarity);
             },
             &|block, packs, d_queries| {
                 let (count, length) = block.shape();
@@ -70,9 +68,9 @@ impl Step<Own> {
                 // SAFETY: each tile's candidates are its own.
                 let floats = unsafe { d_candidates.slice(start * width, length * width) };
                 let d_candidates = Sum { floats, begins: block.first == 0 };
-                Own::prepare(&mut packs.packs, block, weights);
-                Own::pull_queries(&packs.packs, block, weights, d_queries);
-                Own::pull_candidates(&mut packs.packs, block, weights, d_candidates);
+                Panels::prepare(&mut packs.packs, block, weights);
+                Panels::pull_queries(&packs.packs, block, weights, d_queries);
+                Panels::pull_candidates(&mut packs.packs, block, weights, d_candidates);
                 if !problem.biases.is_empty() {
                     // SAFETY: as above.
                     let floats = unsafe { d_biases.slice(start, length) };

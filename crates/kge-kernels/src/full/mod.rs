@@ -7,6 +7,7 @@ mod binary;
 mod blocks;
 mod distances;
 mod hits;
+mod paired;
 mod panels;
 mod softmax;
 mod step;
@@ -17,11 +18,9 @@ mod tiled;
 use crate::{
     Pool, Precision, Similarity,
     precision::{ByPrecision, each},
-    tile::{
-        Bf16, F32,
-        amx::{Once, Thrice},
-    },
+    tile::amx::{Once, Thrice},
 };
+use paired::Paired;
 use panels::Panels;
 use step::Step;
 use tiled::Tiled;
@@ -94,8 +93,7 @@ pub struct Gradients<'a> {
 #[derive(Debug)]
 pub struct FullStep(Steps);
 
-type Steps =
-    ByPrecision<Step<Panels<F32>>, Step<Panels<Bf16>>, Step<Tiled<Once>>, Step<Tiled<Thrice>>>;
+type Steps = ByPrecision<Step<Panels>, Step<Paired>, Step<Tiled<Once>>, Step<Tiled<Thrice>>>;
 
 impl Default for FullStep {
     fn default() -> Self {

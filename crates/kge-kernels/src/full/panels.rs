@@ -1,5 +1,4 @@
-//! Blocks that are `f32` from score to weight, in the panels of [`tile`]: of `f32` itself, and of
-//! bf16 where each product rounds what it takes.
+//! Blocks of `f32` from score to weight, in the panels of [`tile`].
 
 use pulp::{Simd, WithSimd};
 
@@ -12,43 +11,44 @@ use crate::{
     math::{exp_bounded, ln},
     row::{LANES, tree},
     simd::{arch, vectorise},
-    tile::{self, Factors, PANEL, panel_len},
+    tile::{self, Columns, F32, Factors as _, Grouped, PANEL, Transposed, panel_len},
 };
 
 const _: () = assert!(PANEL <= binary::FACTORS);
 
-/// With the factors of a tile's products.
+/// For every similarity.
 #[derive(Debug, Default)]
-pub(super) struct Panels<F>(std::marker::PhantomData<F>);
+pub(super) struct Panels;
 
 #[derive(Debug, Default)]
-pub(super) struct Queries<F: Factors> {
-    scored: F::Queries,
-    pulling: F::Others,
+pub(super) struct Queries {
+    scored: Grouped,
+    pulling: Columns,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Packs<F: Factors> {
-    scored: F::Candidates,
-    pulling: F::Others,
-    scratch: F::Scratch,
+pub(super) struct Packs {
+    scored: Transposed,
+    pulling: Columns,
+    /// Weights over distances, where these pull.
+    scratch: Vec<f32>,
 }
 
-impl<F: Factors> Panels<F> {
+impl Panels {
     /// Pulls the queries by weights that are [prepared](Blocks::prepare).
     pub(super) fn pull_queries(
-        packs: &Packs<F>,
+        packs: &Packs,
         block: &Block<'_, Self>,
         kept: &[f32],
         d_queries: Sum<'_>,
     ) {
         let weights = (kept, &packs.scratch);
         let (similarity, d_queries) = (block.similarity, d_queries.begun());
-        F::pull_queries(similarity, weights, block.queries, &packs.pulling, d_queries);
+        F32::pull_queries(similarity, weights, block.queries, &packs.pulling, d_queries);
     }
 }
 
-impl<F: Factors> Blocks for Panels<F> {
+impl Blocks for Panels {
     const ROWS: usize = tile::ROWS;
     const ADDED: usize = tile::ROWS;
 
@@ -58,28 +58,23 @@ impl<F: Factors> Blocks for Panels<F> {
 
     /// One weight, in the order of [`tile`].
     type Kept = f32;
-    type Queries = Queries<F>;
-    type Packs = Packs<F>;
+    type Queries = Queries;
+    type Packs = Packs;
 
-    fn pack_queries(_: Option<&Pool>, to: &mut Queries<F>, rows: Rows<'_>) {
-        F::pack_queries(&mut to.scored, rows.floats, rows.width, rows.similarity);
+    fn pack_queries(_: Option<&Pool>, to: &mut Queries, rows: Rows<'_>) {
+        F32::pack_queries(&mut to.scored, rows.floats, rows.width, rows.similarity);
     }
 
-    fn pack_pulling_queries(_: Option<&Pool>, to: &mut Queries<F>, rows: Rows<'_>) {
-        F::pack_others(&mut to.pulling, rows.floats, rows.width, rows.similarity);
+    fn pack_pulling_queries(_: Option<&Pool>, to: &mut Queries, rows: Rows<'_>) {
+        F32::pack_others(&mut to.pulling, rows.floats, rows.width, rows.similarity);
     }
 
-    fn pack_candidates(to: &mut Packs<F>, rows: &[f32], width: usize, biases: &[f32]) {
-        F::pack_candidates(&mut to.scored, rows, width, biases);
+    fn pack_candidates(to: &mut Packs, rows: &[f32], width: usize, biases: &[f32]) {
+        F32::pack_candidates(&mut to.scored, rows, width, biases);
     }
 
-    fn pack_pulling_candidates(
-        to: &mut Packs<F>,
-        rows: &[f32],
-        width: usize,
-        similarity: Similarity,
-    ) {
-        F::pack_others(&mut to.pulling, rows, width, similarity);
+    fn pack_pulling_candidates(to: &mut Packs, rows: &[f32], width: usize, similarity: Similarity) {
+        F32::pack_others(&mut to.pulling, rows, width, similarity);
     }
 
     fn kept_len(queries: usize, candidates: usize) -> usize {
@@ -87,7 +82,7 @@ impl<F: Factors> Blocks for Panels<F> {
     }
 
     fn exponentiate(
-        packs: &mut Packs<F>,
+        packs: &mut Packs,
         block: &Block<'_, Self>,
         shifts: &[f32],
         kept: &mut [f32],
@@ -95,7 +90,7 @@ impl<F: Factors> Blocks for Panels<F> {
         d_queries: Option<Sum<'_>>,
     ) {
         let (queries, candidates) = block.shape();
-        F::scores(block.similarity, &block.packed.scored, &packs.scored, kept);
+        F32::scores(block.similarity, &block.packed.scored, &packs.scored, kept);
         for (query, sum) in totals.score_sums.iter_mut().enumerate() {
             *sum = tile::row(kept, queries, candidates, query).flatten().sum();
         }
@@ -108,31 +103,26 @@ impl<F: Factors> Blocks for Panels<F> {
     }
 
     fn derive(
-        packs: &mut Packs<F>,
+        packs: &mut Packs,
         block: &Block<'_, Self>,
         how: &Derive<'_>,
         kept: &mut [f32],
         losses: &mut [f64],
         d_queries: Sum<'_>,
     ) {
-        let (queries, candidates) = block.shape();
-        F::scores(block.similarity, &block.packed.scored, &packs.scored, kept);
-        weigh(kept, candidates, how.spread, how.weight, losses);
-        for hit in how.hits.of(block.tile, block.first..block.first + queries) {
-            let (query, column) = hit.pair();
-            kept[tile::place(queries, query - block.first, column)] += how.hit_weight;
-        }
+        F32::scores(block.similarity, &block.packed.scored, &packs.scored, kept);
+        weigh(kept, block, how, losses);
         Self::prepare(packs, block, kept);
         Self::pull_queries(packs, block, kept, d_queries);
     }
 
-    fn prepare(packs: &mut Packs<F>, block: &Block<'_, Self>, kept: &[f32]) {
+    fn prepare(packs: &mut Packs, block: &Block<'_, Self>, kept: &[f32]) {
         let queries = (&block.packed.scored, &packs.scored);
-        F::pulling(block.similarity, kept, block.shape(), queries, &mut packs.scratch);
+        F32::pulling(block.similarity, kept, block.shape(), queries, &mut packs.scratch);
     }
 
     fn pull_candidates(
-        packs: &mut Packs<F>,
+        packs: &mut Packs,
         block: &Block<'_, Self>,
         kept: &[f32],
         d_candidates: Sum<'_>,
@@ -140,7 +130,7 @@ impl<F: Factors> Blocks for Panels<F> {
         let weights = (kept, &packs.scratch);
         let Block { similarity, packed, candidates, .. } = *block;
         let d_candidates = d_candidates.begun();
-        F::pull_candidates(similarity, weights, candidates, &packed.pulling, d_candidates);
+        F32::pull_candidates(similarity, weights, candidates, &packed.pulling, d_candidates);
     }
 
     fn add_sums(block: &Block<'_, Self>, kept: &[f32], scales: &[f32], sums: &mut [f32]) {
@@ -207,21 +197,31 @@ impl WithSimd for Exponentiate<'_> {
     }
 }
 
-/// Replaces scores by `weight (sigmoid(s) - spread)`; writes each query's
+/// Replaces scores by the weights of [`Blocks::derive`]; writes each query's
 /// `sum_j softplus(s_j) - spread s_j`.
-fn weigh(block: &mut [f32], candidates: usize, spread: f32, weight: f32, losses: &mut [f64]) {
+pub(super) fn weigh<B: Blocks>(
+    scores: &mut [f32],
+    block: &Block<'_, B>,
+    how: &Derive<'_>,
+    losses: &mut [f64],
+) {
+    let (queries, candidates) = block.shape();
     losses.fill(0.0);
     vectorise(
         #[inline(always)]
         || {
-            for (panel, rows) in block.chunks_exact_mut(panel_len(losses.len())).enumerate() {
+            for (panel, rows) in scores.chunks_exact_mut(panel_len(queries)).enumerate() {
                 let length = PANEL.min(candidates - panel * PANEL);
                 for (row, loss) in rows.chunks_exact_mut(PANEL).zip(&mut *losses) {
-                    *loss += derive(&mut row[..length], spread, weight);
+                    *loss += derive(&mut row[..length], how.spread, how.weight);
                 }
             }
         },
     );
+    for hit in how.hits.of(block.tile, block.first..block.first + queries) {
+        let (query, column) = hit.pair();
+        scores[tile::place(queries, query - block.first, column)] += how.hit_weight;
+    }
 }
 
 /// The logarithms of a panel are one.

@@ -54,7 +54,7 @@ fn step_of_distances(
     kind: Kind,
     threads: usize,
 ) -> Outcome {
-    let mut step = Step::<Panels<F32>>::default();
+    let mut step = Step::<Panels>::default();
     outcome(problem, threads, |pool, gradients| match kind {
         Kind::Softmax { kept } => {
             step.softmax_of_distances(kept, pool, similarity, problem, gradients)
@@ -141,7 +141,7 @@ proptest! {
         };
         let kind = if binary { Kind::Binary } else { Kind::Softmax { kept: KEPT_BYTES } };
         let (loss, expected) = reference(&problem, kind);
-        let found = step::<Panels<F32>>(&problem, kind, 2);
+        let found = step::<Panels>(&problem, kind, 2);
         prop_assert!((found.loss - loss).abs() < 1e-5 * (1.0 + loss.abs()), "{} {loss}", found.loss);
         let found = [found.d_queries, found.d_candidates, found.d_biases];
         for (f, e) in found.iter().flatten().zip(expected.iter().flatten()) {
@@ -155,7 +155,7 @@ proptest! {
 fn bf16_is_as_near_as_its_factors() {
     // Of several tiles, and of several blocks of queries.
     for shape in [(33, 1100, 37), (2100, 70, 9)] {
-        as_near::<Panels<Bf16>>(shape, 6e-3);
+        as_near::<Paired>(shape, 6e-3);
         as_near::<Tiled<Once>>(shape, 6e-3);
         as_near::<Tiled<Thrice>>(shape, 3e-5);
     }
@@ -193,8 +193,8 @@ fn threads_and_memory_do_not_change_a_byte() {
     for similarity in [Similarity::L1, Similarity::L2, Similarity::Modulus] {
         same_bytes(|problem, kind, threads| step_of_distances(similarity, problem, kind, threads));
     }
-    same_bytes(step::<Panels<F32>>);
-    same_bytes(step::<Panels<Bf16>>);
+    same_bytes(step::<Panels>);
+    same_bytes(step::<Paired>);
     same_bytes(step::<Tiled<Once>>);
     same_bytes(step::<Tiled<Thrice>>);
 }
@@ -290,7 +290,7 @@ fn no_score_is_too_high_or_too_low() {
         let kind = Kind::Softmax { kept: KEPT_BYTES };
         let (loss, [d_q, d_c, _]) = reference(&problem, kind);
         for (found, bound) in [
-            (step::<Panels<F32>>(&problem, kind, 2), 1e-3),
+            (step::<Panels>(&problem, kind, 2), 1e-3),
             (step::<Tiled<Thrice>>(&problem, kind, 2), 3e-2),
         ] {
             assert!((found.loss - loss).abs() < bound * loss.abs(), "{} {loss}", found.loss);

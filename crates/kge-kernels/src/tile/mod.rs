@@ -10,13 +10,13 @@
 //! not depend on where in a block it stands. Queries come [`Grouped`], candidates [`Transposed`],
 //! rows that pull as [`Columns`]: rearranged once and read many times.
 
-mod bf16;
+pub(crate) mod bf16;
 mod factors;
 mod micro;
 mod pack;
 mod terms;
 
-pub(crate) use bf16::{Bf16, amx, is_native as bf16_is_native};
+pub(crate) use bf16::{Bf16, amx};
 pub(crate) use factors::{F32, Factors};
 pub use pack::{Columns, Grouped, Transposed};
 

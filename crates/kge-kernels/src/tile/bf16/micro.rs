@@ -4,8 +4,9 @@
 use std::array::from_fn;
 
 use super::{
-    pack::{Grouped, PANEL_PAIRS, Pairs, Rounded, Transposed},
+    pack::{Grouped, Pairs, Transposed},
     pair::{DotPairs, LANES, Loops, run},
+    weights::{PANEL_PAIRS, coupled_len},
 };
 use crate::tile::{GROUP, PANEL, block_len, place};
 
@@ -24,7 +25,7 @@ const _: () = assert!(PANEL.is_multiple_of(GROUP_ROWS) && GROUP.is_multiple_of(G
 type Sums<D> = [[<D as DotPairs>::Sums; VECTORS]; GROUP_ROWS];
 
 /// Writes the scores of all queries with all candidates.
-pub(super) fn scores(queries: &Grouped, candidates: &Transposed, block: &mut [f32]) {
+pub(crate) fn scores(queries: &Grouped, candidates: &Transposed, block: &mut [f32]) {
     assert_eq!(queries.width, candidates.width, "queries and candidates of one width");
     let (m, n) = (queries.count, candidates.count);
     assert_eq!(block.len(), block_len(m, n), "a block of {m} queries");
@@ -68,29 +69,30 @@ impl Loops for Score<'_> {
     }
 }
 
-/// Adds the candidates' pulls, each as strong as its weight, to `[queries, width]`.
-pub(super) fn pull_queries(weights: &Rounded, candidates: &Pairs, pulled: &mut [f32]) {
-    let Rounded { queries, candidates: count, .. } = *weights;
-    assert_eq!(candidates.count, count, "weights of {count} candidates");
+/// Adds the candidates' pulls, each as strong as its weight, to `[queries, width]`; the weights are
+/// those of [`Rounded::by_query`](super::Rounded).
+pub(crate) fn pull_queries(weights: &[u32], candidates: &Pairs, pulled: &mut [f32]) {
+    let (queries, panels) = (pulled.len() / candidates.width, candidates.count.div_ceil(PANEL));
     assert_eq!(pulled.len(), queries * candidates.width, "a gradient a query");
-    let panel = weights.by_query.len() / count.div_ceil(PANEL).max(1);
+    assert_eq!(weights.len(), block_len(queries, candidates.count) / 2, "a weight a pair");
     run(Pull::<_, PANEL_PAIRS, 1> {
-        weights: &weights.by_query,
+        weights,
         first: |row| row * PANEL_PAIRS,
         others: candidates,
-        stretch: (PANEL_PAIRS, panel),
+        stretch: (PANEL_PAIRS, weights.len() / panels.max(1)),
         pulled,
     });
 }
 
-/// Adds the queries' pulls to `[candidates, width]`.
-pub(super) fn pull_candidates(weights: &Rounded, queries: &Pairs, pulled: &mut [f32]) {
-    let Rounded { queries: count, candidates, .. } = *weights;
-    assert_eq!(queries.count, count, "weights of {count} queries");
+/// Adds the queries' pulls to `[candidates, width]`; the weights are those of
+/// [`Rounded::by_candidate`](super::Rounded).
+pub(crate) fn pull_candidates(weights: &[u32], queries: &Pairs, pulled: &mut [f32]) {
+    let candidates = pulled.len() / queries.width;
     assert_eq!(pulled.len(), candidates * queries.width, "a gradient a candidate");
-    let couples = count.div_ceil(2);
+    assert_eq!(weights.len(), coupled_len(queries.count, candidates), "a weight a pair");
+    let couples = queries.count.div_ceil(2);
     run(Pull::<_, 1, PANEL> {
-        weights: &weights.by_candidate,
+        weights,
         first: |row| row / PANEL * couples * PANEL + row % PANEL,
         others: queries,
         stretch: (couples.max(1), 0),

@@ -13,29 +13,33 @@ mod pack;
 mod pair;
 #[cfg(test)]
 mod tests;
+mod weights;
 
 use super::factors::Factors;
 use crate::Similarity;
 
-use pack::{Pairs, Rounded};
-pub(crate) use pair::is_native;
+pub(crate) use micro::{pull_candidates, pull_queries, scores};
+pub(crate) use pack::{Grouped, Pairs, Transposed};
+pub(crate) use pair::{halves, is_native};
+use weights::Rounded;
+pub(crate) use weights::{coupled_len, exponentiate, round_block};
 
 /// As rounded to bf16; for [`Similarity::Dot`] alone, since differences would lose their digits.
 #[derive(Debug, Default)]
 pub(crate) struct Bf16;
 
 impl Factors for Bf16 {
-    type Queries = pack::Grouped;
-    type Candidates = pack::Transposed;
+    type Queries = Grouped;
+    type Candidates = Transposed;
     type Others = Pairs;
     type Scratch = Rounded;
 
-    fn pack_queries(to: &mut pack::Grouped, rows: &[f32], width: usize, similarity: Similarity) {
+    fn pack_queries(to: &mut Grouped, rows: &[f32], width: usize, similarity: Similarity) {
         assert_dot(similarity);
         to.pack(rows, width);
     }
 
-    fn pack_candidates(to: &mut pack::Transposed, rows: &[f32], width: usize, biases: &[f32]) {
+    fn pack_candidates(to: &mut Transposed, rows: &[f32], width: usize, biases: &[f32]) {
         to.pack(rows, width, biases);
     }
 
@@ -46,19 +50,19 @@ impl Factors for Bf16 {
 
     fn scores(
         similarity: Similarity,
-        queries: &pack::Grouped,
-        candidates: &pack::Transposed,
+        queries: &Grouped,
+        candidates: &Transposed,
         block: &mut [f32],
     ) {
         assert_dot(similarity);
-        micro::scores(queries, candidates, block);
+        scores(queries, candidates, block);
     }
 
     fn pulling(
         _: Similarity,
         weights: &[f32],
         (queries, candidates): (usize, usize),
-        _: (&pack::Grouped, &pack::Transposed),
+        _: (&Grouped, &Transposed),
         scratch: &mut Rounded,
     ) {
         scratch.round(weights, queries, candidates);
@@ -72,7 +76,7 @@ impl Factors for Bf16 {
         d_queries: &mut [f32],
     ) {
         assert_eq!(queries.len(), d_queries.len(), "a gradient has its rows' shape");
-        micro::pull_queries(weights, candidates, d_queries);
+        pull_queries(&weights.by_query, candidates, d_queries);
     }
 
     fn pull_candidates(
@@ -83,7 +87,7 @@ impl Factors for Bf16 {
         d_candidates: &mut [f32],
     ) {
         assert_eq!(candidates.len(), d_candidates.len(), "a gradient has its rows' shape");
-        micro::pull_candidates(weights, queries, d_candidates);
+        pull_candidates(&weights.by_candidate, queries, d_candidates);
     }
 }
 

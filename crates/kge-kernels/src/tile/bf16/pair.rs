@@ -36,6 +36,12 @@ pub(super) fn pair(first: f32, second: f32) -> u32 {
     (round_high(first) >> 16) | round_high(second)
 }
 
+/// The two of a pair.
+#[inline(always)]
+pub(crate) fn halves(pair: u32) -> [f32; 2] {
+    [f32::from_bits(pair << 16), f32::from_bits(pair & 0xffff_0000)]
+}
+
 /// Loops over pairs, compiled for each way to take their products.
 pub(super) trait Loops {
     fn run<D: DotPairs>(self, dot: D);
@@ -105,12 +111,12 @@ impl DotPairs for Emulated {
 
     #[inline(always)]
     fn add(self, one: u32, others: &[u32; LANES], mut sums: Self::Sums) -> Self::Sums {
-        let low = |pair: u32| f32::from_bits(pair << 16);
-        let high = |pair: u32| f32::from_bits(pair & 0xffff_0000);
+        let [low, high] = halves(one);
         let normal = |x: f32| if x.abs() < f32::MIN_POSITIVE { 0.0 * x } else { x };
         for (sum, &other) in sums.iter_mut().zip(others) {
-            let second = normal(high(one).mul_add(high(other), *sum));
-            *sum = normal(low(one).mul_add(low(other), second));
+            let [other_low, other_high] = halves(other);
+            let second = normal(high.mul_add(other_high, *sum));
+            *sum = normal(low.mul_add(other_low, second));
         }
         sums
     }
