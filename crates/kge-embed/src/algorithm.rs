@@ -88,8 +88,8 @@ pub enum Precision {
     Bf16Amx,
     /// Each factor as the sum of two bf16, by AMX's tiles: errors near to those of `f32`.
     Bf16x3,
-    /// The first of `bf16_amx`, `bf16` and `f32` that is fast here; with sampled negatives of
-    /// `bf16_amx` and `f32`. A model's record says which.
+    /// The first of `bf16_amx`, `bf16` and `f32` that is fast on this CPU. A model's record says
+    /// which.
     Auto,
 }
 

@@ -41,10 +41,11 @@ impl Contributions {
         &self.rows
     }
 
-    /// The sources of the row at `index` of [`rows`](Self::rows), rising.
+    /// The sources of the row at `index` of [`rows`](Self::rows), rising; none beyond the last.
     pub(crate) fn sources(&self, index: usize) -> impl Iterator<Item = usize> {
-        let (start, end) = (self.starts[index] as usize, self.starts[index + 1] as usize);
-        self.entries[start..end].iter().map(|&entry| entry as u32 as usize)
+        let place =
+            |index: usize| self.starts.get(index).map_or(self.entries.len(), |&p| p as usize);
+        self.entries[place(index)..place(index + 1)].iter().map(|&entry| entry as u32 as usize)
     }
 }
 
@@ -62,5 +63,6 @@ mod tests {
         assert_eq!(contributions.rows(), [2, 5, 7]);
         let sources = |index| contributions.sources(index).collect::<Vec<_>>();
         assert_eq!((sources(0), sources(1), sources(2)), (vec![4, 9], vec![1, 3], vec![0]));
+        assert!(sources(3).is_empty());
     }
 }

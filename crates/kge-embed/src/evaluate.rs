@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Control, Error, Result,
-    queries::{CHUNK, Given, Query, lock},
+    queries::{CALL, Given, Query, lock},
     validate::supported,
 };
 
@@ -170,10 +170,10 @@ impl Ranking<'_> {
         let (layout, embeddings) = (self.model.layout(), self.embeddings);
         let (width, failure) = (layout.query_width, Mutex::new(None));
         out.resize(embeddings.entity_count() * width, 0.0);
-        self.pool.chunks(out, CHUNK * width, |index, out, thread| {
+        self.pool.chunks(out, CALL * width, |index, out, thread| {
             let mut own = lock(&threads[thread]);
             let (session, buffers) = &mut *own;
-            let entities = &embeddings.entities[index * CHUNK * layout.entity_width..];
+            let entities = &embeddings.entities[index * CALL * layout.entity_width..];
             let entities = &entities[..out.len() / width * layout.entity_width];
             let relation = embeddings.relation(query.relation);
             let answer = &mut buffers.answer;
@@ -212,7 +212,7 @@ impl Ranking<'_> {
             let mut own = lock(&threads[thread]);
             let (session, buffers) = &mut *own;
             buffers.rows.clear();
-            for triples in triples.chunks(CHUNK) {
+            for triples in triples.chunks(CALL) {
                 buffers.queries.clear();
                 buffers.queries.extend(triples.iter().map(|&triple| query(triple)));
                 buffers.given.gather(self.embeddings, &buffers.queries);

@@ -1,9 +1,12 @@
-//! Query rows and their gradients, through the scoring model, in chunks.
+//! Query rows and their gradients, through the scoring model, in calls.
 //!
-//! A chunk holds queries of one direction and each of its relation rows once. Chunks have a fixed
-//! size and any thread's session may answer any chunk: plugins are pure, so the bytes are the same.
+//! A call holds queries of one direction and each of its relation rows once. Calls have a fixed
+//! size and any thread's session may answer any call: plugins are pure, so the bytes are the same.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    ops::Range,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use kge_graph::Triple;
 use kge_kernels::{Pool, gather};
@@ -12,7 +15,7 @@ use kge_model::{Direction, Embeddings, QueryBatch, QueryGradient, ScoringModel, 
 use crate::Result;
 
 /// Queries that go to the scoring model in one call.
-pub(crate) const CHUNK: usize = 256;
+pub(crate) const CALL: usize = 256;
 
 /// Floats of a shared tensor that are summed at a time.
 const PART: usize = 4096;
@@ -65,7 +68,7 @@ pub(crate) fn both_ways(
 /// A scoring model at work for all threads of a pool.
 pub(crate) struct QueryRows<'m> {
     sessions: Vec<Mutex<Box<dyn Session + 'm>>>,
-    chunks: Vec<Chunk>,
+    calls: Vec<Call>,
     used: usize,
     widths: Widths,
     /// The gradients of the shared tensors, if the model has any.
@@ -79,7 +82,8 @@ struct Widths {
     query: usize,
 }
 
-struct Chunk {
+/// Queries that go to the scoring model in one call.
+pub(crate) struct Call {
     /// The place of its first query in the batch.
     start: usize,
     length: usize,
@@ -108,7 +112,7 @@ impl<'m> QueryRows<'m> {
         let layout = model.layout();
         Ok(Self {
             sessions: sessions.collect::<Result<_>>()?,
-            chunks: Vec::new(),
+            calls: Vec::new(),
             used: 0,
             widths: Widths {
                 entity: layout.entity_width,
@@ -127,21 +131,21 @@ impl<'m> QueryRows<'m> {
         queries: &[Query],
         out: &mut Vec<f32>,
     ) -> Result<()> {
-        self.cut(queries);
-        self.share(pool, embeddings)?;
+        self.begin(pool, embeddings, queries, [queries.len()].into_iter())?;
         let (sessions, width) = (&self.sessions, self.widths.query);
         out.resize(queries.len() * width, 0.0);
-        let chunks = &mut self.chunks[..self.used];
-        let mut parts = with_parts(chunks, out, |chunk| chunk.length * width);
+        let calls = &mut self.calls[..self.used];
+        let mut parts = with_parts(calls, out, |call| call.length * width);
         pool.chunks(&mut parts, 1, |_, part, thread| {
-            let (chunk, out) = &mut part[0];
-            chunk.given.gather(embeddings, &queries[chunk.start..][..chunk.length]);
+            let (call, out) = &mut part[0];
             let mut session = lock(&sessions[thread]);
-            chunk.outcome = session.query(&chunk.given.batch(), &mut chunk.rows);
-            if chunk.outcome.is_ok() {
-                assert_eq!(chunk.rows.len(), out.len(), "query rows are [queries, width]");
-                out.copy_from_slice(&chunk.rows);
+            let mut rows = std::mem::take(&mut call.rows);
+            call.outcome = call.forward(&mut **session, embeddings, queries, &mut rows);
+            if call.outcome.is_ok() {
+                assert_eq!(rows.len(), out.len(), "query rows are [queries, width]");
+                out.copy_from_slice(&rows);
             }
+            call.rows = rows;
         });
         self.outcome()
     }
@@ -150,31 +154,47 @@ impl<'m> QueryRows<'m> {
     /// [`forward`](Self::forward) back to its anchors and relations.
     pub(crate) fn backward(&mut self, pool: &Pool, d_queries: &[f32]) -> Result<()> {
         let (sessions, width) = (&self.sessions, self.widths.query);
-        pool.chunks(&mut self.chunks[..self.used], 1, |_, chunk, thread| {
-            let chunk = &mut chunk[0];
-            let d_rows = &d_queries[chunk.start * width..][..chunk.length * width];
-            let mut session = lock(&sessions[thread]);
-            let given = chunk.given.batch();
-            chunk.outcome = session.query_vjp(&given, d_rows, &mut chunk.gradient);
+        pool.chunks(&mut self.calls[..self.used], 1, |_, call, thread| {
+            let call = &mut call[0];
+            let d_rows = &d_queries[call.start * width..][..call.length * width];
+            call.outcome = call.backward(&mut **lock(&sessions[thread]), d_rows);
         });
         self.outcome()?;
+        self.sum_shared(pool);
+        Ok(())
+    }
+
+    /// Cuts a batch into calls, which do not reach over these places, and hands the shared tensors
+    /// to every session.
+    pub(crate) fn begin(
+        &mut self,
+        pool: &Pool,
+        embeddings: &Embeddings,
+        queries: &[Query],
+        ends: impl Iterator<Item = usize>,
+    ) -> Result<()> {
+        self.cut(queries, ends);
+        self.share(pool, embeddings)
+    }
+
+    /// A session a thread, and the calls of the batch that has begun.
+    pub(crate) fn at_work(&mut self) -> (&[Mutex<Box<dyn Session + 'm>>], &mut [Call]) {
+        (&self.sessions, &mut self.calls[..self.used])
+    }
+
+    /// Adds up what all calls do to the shared tensors.
+    pub(crate) fn sum_shared(&mut self, pool: &Pool) {
         for (tensor, sum) in self.d_shared.iter_mut().enumerate() {
-            let chunks = &self.chunks[..self.used];
+            let calls = &self.calls[..self.used];
             sum.clear();
-            sum.resize(chunks.first().map_or(0, |c| c.gradient.shared[tensor].len()), 0.0);
+            sum.resize(calls.first().map_or(0, |c| c.gradient.shared[tensor].len()), 0.0);
             pool.chunks(sum, PART, |index, sum, _| {
-                for chunk in chunks {
-                    let part = &chunk.gradient.shared[tensor][index * PART..][..sum.len()];
+                for call in calls {
+                    let part = &call.gradient.shared[tensor][index * PART..][..sum.len()];
                     kge_kernels::row::add(sum, part);
                 }
             });
         }
-        Ok(())
-    }
-
-    /// The session of one thread.
-    pub(crate) fn session(&self, thread: usize) -> MutexGuard<'_, Box<dyn Session + 'm>> {
-        lock(&self.sessions[thread])
     }
 
     /// The gradients of the shared tensors.
@@ -202,48 +222,50 @@ impl<'m> QueryRows<'m> {
 
     /// The gradient of one query's anchor row.
     pub(crate) fn anchor_gradient(&self, query: usize) -> &[f32] {
-        let chunks = &self.chunks[..self.used];
-        let chunk = &chunks[chunks.partition_point(|chunk| chunk.start <= query) - 1];
-        &chunk.gradient.anchors[(query - chunk.start) * self.widths.entity..][..self.widths.entity]
+        let calls = &self.calls[..self.used];
+        let call = &calls[calls.partition_point(|call| call.start <= query) - 1];
+        &call.gradient.anchors[(query - call.start) * self.widths.entity..][..self.widths.entity]
     }
 
-    /// The distinct relation rows of each chunk: relation, chunk, place in the chunk.
+    /// The distinct relation rows of each call: relation, call, place in the call.
     pub(crate) fn relations(&self) -> impl Iterator<Item = (u32, usize, usize)> {
-        self.chunks[..self.used].iter().enumerate().flat_map(|(index, chunk)| {
-            let ids = chunk.given.relation_ids.iter().enumerate();
+        self.calls[..self.used].iter().enumerate().flat_map(|(index, call)| {
+            let ids = call.given.relation_ids.iter().enumerate();
             ids.map(move |(place, &relation)| (relation, index, place))
         })
     }
 
-    /// The gradient of a relation row from one chunk.
-    pub(crate) fn relation_gradient(&self, chunk: usize, place: usize) -> &[f32] {
+    /// The gradient of a relation row from one call.
+    pub(crate) fn relation_gradient(&self, call: usize, place: usize) -> &[f32] {
         let width = self.widths.relation;
-        &self.chunks[chunk].gradient.relations[place * width..][..width]
+        &self.calls[call].gradient.relations[place * width..][..width]
     }
 
-    fn cut(&mut self, queries: &[Query]) {
+    fn cut(&mut self, queries: &[Query], ends: impl Iterator<Item = usize>) {
         self.used = 0;
         let mut start = 0;
-        while start < queries.len() {
-            let direction = queries[start].direction;
-            let length = queries[start..]
-                .iter()
-                .take(CHUNK)
-                .take_while(|query| query.direction == direction)
-                .count();
-            if self.used == self.chunks.len() {
-                self.chunks.push(Chunk::empty());
+        for end in ends {
+            while start < end {
+                let direction = queries[start].direction;
+                let length = queries[start..end]
+                    .iter()
+                    .take(CALL)
+                    .take_while(|query| query.direction == direction)
+                    .count();
+                if self.used == self.calls.len() {
+                    self.calls.push(Call::empty());
+                }
+                let call = &mut self.calls[self.used];
+                (call.start, call.length) = (start, length);
+                self.used += 1;
+                start += length;
             }
-            let chunk = &mut self.chunks[self.used];
-            (chunk.start, chunk.length) = (start, length);
-            self.used += 1;
-            start += length;
         }
     }
 
     fn outcome(&mut self) -> Result<()> {
-        for chunk in &mut self.chunks[..self.used] {
-            std::mem::replace(&mut chunk.outcome, Ok(()))?;
+        for call in &mut self.calls[..self.used] {
+            std::mem::replace(&mut call.outcome, Ok(()))?;
         }
         Ok(())
     }
@@ -268,7 +290,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Chunk {
+impl Call {
     fn empty() -> Self {
         Self {
             start: 0,
@@ -278,6 +300,32 @@ impl Chunk {
             gradient: QueryGradient::default(),
             outcome: Ok(()),
         }
+    }
+
+    /// Its queries' places in the batch.
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.start..self.start + self.length
+    }
+
+    /// Writes its query rows, `[queries, query_width]`; `queries` are those of the whole batch.
+    pub(crate) fn forward(
+        &mut self,
+        session: &mut dyn Session,
+        embeddings: &Embeddings,
+        queries: &[Query],
+        out: &mut Vec<f32>,
+    ) -> kge_model::Result<()> {
+        self.given.gather(embeddings, &queries[self.range()]);
+        session.query(&self.given.batch(), out)
+    }
+
+    /// Pulls the gradients of its query rows back.
+    pub(crate) fn backward(
+        &mut self,
+        session: &mut dyn Session,
+        d_rows: &[f32],
+    ) -> kge_model::Result<()> {
+        session.query_vjp(&self.given.batch(), d_rows, &mut self.gradient)
     }
 }
 

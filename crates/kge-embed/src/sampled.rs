@@ -3,69 +3,31 @@
 //! Scores of a chunk are one small block. A negative that is a query's own target does not count
 //! for that query. Where a model projects candidates by the relation, a chunk holds queries of one
 //! relation, so that its candidates are projected once.
+//!
+//! A thread takes a [`Piece`] of the batch, as many queries as go to the scoring model in one call,
+//! all the way to their gradients, so that their rows stay in its second cache.
+
+mod chunk;
 
 use std::sync::Mutex;
 
-use kge_kernels::{
-    Pool, Precision, gather,
-    loss::SampledLoss,
-    negatives::{Gradients, NegativesStep, Problem},
-    row,
-};
-use kge_model::{Embeddings, Layout, QueryBatch, QueryGradient, Session};
+use kge_kernels::{Pool, Precision, loss::SampledLoss, prefetch, row};
+use kge_model::Layout;
 
 use crate::{
     Algorithm, Loss, Result,
     contributions::Contributions,
     parameters::{Parameters, Penalty},
-    queries::{Query, QueryRows, lock, with_parts},
-    random::{Purpose, Stream},
+    queries::{CALL, Call, Query, QueryRows, lock},
 };
+use chunk::{Chunk, Piece, Step, Workspace};
 
 /// The buffers of a step.
 pub(crate) struct Sampled {
     /// A thread's own.
-    steps: Vec<Mutex<NegativesStep>>,
-    query_rows: Vec<f32>,
-    d_queries: Vec<f32>,
+    workspaces: Vec<Mutex<Workspace>>,
     chunks: Vec<Chunk>,
     contributions: Contributions,
-}
-
-/// Queries that share negatives.
-struct Chunk {
-    start: usize,
-    length: usize,
-    /// The targets of its queries, then its negatives: the candidates.
-    ids: Vec<u32>,
-    /// The negatives with their places, sorted.
-    places: Vec<(u32, u32)>,
-    hits: Vec<(u32, u32)>,
-    entities: Vec<f32>,
-    biases: Vec<f32>,
-    d_entities: Vec<f32>,
-    d_biases: Vec<f32>,
-    projection: Projection,
-    loss: f64,
-    outcome: kge_model::Result<()>,
-}
-
-/// How a chunk's queries are compared with its candidates.
-struct Comparison<'a> {
-    step: &'a mut NegativesStep,
-    layout: &'a Layout,
-    loss: SampledLoss,
-    /// Every query's share of the loss.
-    share: f32,
-}
-
-/// Candidates projected by a chunk's relation.
-#[derive(Default)]
-struct Projection {
-    relation_of: Vec<u32>,
-    rows: Vec<f32>,
-    d_rows: Vec<f32>,
-    gradient: QueryGradient,
 }
 
 /// What a step draws, and where in the run it stands: that addresses the random stream.
@@ -81,11 +43,9 @@ pub(crate) struct Draw {
 
 impl Sampled {
     pub(crate) fn new(precision: Precision, pool: &Pool) -> Self {
-        let step = |_| Mutex::new(NegativesStep::new(precision));
+        let workspace = |_| Mutex::new(Workspace::new(precision));
         Self {
-            steps: (0..pool.threads()).map(step).collect(),
-            query_rows: Vec::new(),
-            d_queries: Vec::new(),
+            workspaces: (0..pool.threads()).map(workspace).collect(),
             chunks: Vec::new(),
             contributions: Contributions::default(),
         }
@@ -102,44 +62,26 @@ impl Sampled {
         queries: &mut [Query],
         draw: Draw,
     ) -> Result<f64> {
-        let share = 1.0 / queries.len() as f32;
         let used = self.cut(queries, draw.chunk, layout.projects_candidates);
-        let queries = &*queries;
-        rows.forward(pool, &parameters.embeddings, queries, &mut self.query_rows)?;
-        let (query_rows, embeddings, sessions) = (&self.query_rows, &parameters.embeddings, &*rows);
-        let (steps, width) = (&self.steps, layout.query_width);
-        self.d_queries.resize(queries.len() * width, 0.0);
-        let chunks = &mut self.chunks[..used];
-        let mut parts = with_parts(chunks, &mut self.d_queries, |chunk| chunk.length * width);
-        pool.chunks(&mut parts, 1, |index, part, thread| {
-            let (chunk, d_queries) = &mut part[0];
-            // A batch has fewer than 2^32 chunks.
-            let address = draw.batch << 32 | index as u64;
-            let mut stream = Stream::new(algorithm.seed, Purpose::Negatives, draw.epoch, address);
-            let query_rows = &query_rows[chunk.start * width..][..chunk.length * width];
-            let queries = &queries[chunk.start..][..chunk.length];
-            chunk.gather(&mut stream, draw.negatives, embeddings, queries);
-            let mut step = lock(&steps[thread]);
-            let mut comparison =
-                Comparison { step: &mut step, layout, loss: sampled_loss(algorithm.loss), share };
-            if layout.projects_candidates {
-                let mut session = sessions.session(thread);
-                let relation = embeddings.relation(queries[0].relation);
-                chunk.outcome = chunk.compare_projected(
-                    &mut **session,
-                    &mut comparison,
-                    relation,
-                    queries,
-                    (query_rows, d_queries),
-                );
-            } else {
-                chunk.compare(&mut comparison, (query_rows, d_queries));
-            }
+        let (queries, chunks) = (&*queries, &mut self.chunks[..used]);
+        rows.begin(pool, &parameters.embeddings, queries, ends(chunks))?;
+        let step = Step {
+            layout,
+            embeddings: &parameters.embeddings,
+            queries,
+            seed: algorithm.seed,
+            draw,
+            loss: sampled_loss(algorithm.loss),
+            share: 1.0 / queries.len() as f32,
+        };
+        let (sessions, calls) = rows.at_work();
+        let (workspaces, mut pieces) = (&self.workspaces, pieces(chunks, calls));
+        pool.chunks(&mut pieces, 1, |_, piece, thread| {
+            let (mut session, mut own) = (lock(&sessions[thread]), lock(&workspaces[thread]));
+            piece[0].outcome = step.run(&mut piece[0], &mut **session, &mut own);
         });
-        for chunk in &mut self.chunks[..used] {
-            std::mem::replace(&mut chunk.outcome, Ok(()))?;
-        }
-        rows.backward(pool, &self.d_queries)?;
+        pieces.into_iter().try_for_each(|piece| piece.outcome)?;
+        rows.sum_shared(pool);
         self.move_rows(pool, (algorithm, layout), rows, parameters, queries, used);
         Ok(self.chunks[..used].iter().map(|chunk| chunk.loss).sum())
     }
@@ -176,17 +118,20 @@ impl Sampled {
 
         let penalty = Penalty::new(algorithm, layout, 1.0 / count as f32);
         let mover = parameters.begin_step(algorithm, layout);
+        // Its gradient, and whether the row has part in a query by it.
+        let contribution = |source: usize| {
+            if source < count {
+                return (rows.anchor_gradient(source), true);
+            }
+            let (chunk, place) = candidate(source);
+            (&chunk.d_candidates()[place * width..][..width], place < chunk.range.len())
+        };
         parameters.move_entities(pool, mover, contributions.rows(), |index, entity, gradient| {
+            contributions.sources(index + 1).for_each(|next| prefetch(contribution(next).0));
             let mut uses = 0;
-            for source in contributions.sources(index) {
-                if source < count {
-                    uses += 1;
-                    row::add(gradient, rows.anchor_gradient(source));
-                } else {
-                    let (chunk, place) = candidate(source);
-                    uses += u32::from(place < chunk.length);
-                    row::add(gradient, &chunk.d_candidates()[place * width..][..width]);
-                }
+            for (own, counts) in contributions.sources(index).map(contribution) {
+                uses += u32::from(counts);
+                row::add(gradient, own);
             }
             penalty.add(gradient, entity, uses);
         });
@@ -198,8 +143,8 @@ impl Sampled {
         let projections: Vec<(u32, &[f32])> =
             (chunks.iter().filter(|_| layout.projects_candidates))
                 .map(|chunk| {
-                    let gradient = chunk.projection.gradient.relations.as_slice();
-                    (queries[chunk.start].relation, gradient)
+                    let gradient = chunk.d_projection.relations.as_slice();
+                    (queries[chunk.range.start].relation, gradient)
                 })
                 .collect();
         parameters.move_relations(pool, mover, layout, penalty, (rows, queries), &projections);
@@ -220,9 +165,9 @@ impl Sampled {
                 |query: &&Query| !by_relation || query.relation == queries[start].relation;
             let length = queries[start..end].iter().take(chunk).take_while(together).count();
             if used == self.chunks.len() {
-                self.chunks.push(Chunk::new());
+                self.chunks.push(Chunk::default());
             }
-            (self.chunks[used].start, self.chunks[used].length) = (start, length);
+            self.chunks[used].range = start..start + length;
             used += 1;
             start += length;
         }
@@ -230,133 +175,34 @@ impl Sampled {
     }
 }
 
-impl Chunk {
-    fn new() -> Self {
-        Self {
-            start: 0,
-            length: 0,
-            ids: Vec::new(),
-            places: Vec::new(),
-            hits: Vec::new(),
-            entities: Vec::new(),
-            biases: Vec::new(),
-            d_entities: Vec::new(),
-            d_biases: Vec::new(),
-            projection: Projection::default(),
-            loss: 0.0,
-            outcome: Ok(()),
-        }
-    }
+/// Of chunks that follow each other, those of the first piece: they begin before a call of the
+/// scoring model is full.
+fn piece_len(chunks: &[Chunk]) -> usize {
+    chunks.partition_point(|chunk| chunk.range.start < chunks[0].range.start + CALL)
+}
 
-    /// Draws the negatives and collects the rows of all candidates.
-    fn gather(
-        &mut self,
-        stream: &mut Stream,
-        negatives: usize,
-        embeddings: &Embeddings,
-        queries: &[Query],
-    ) {
-        let entities = embeddings.entity_count() as u32;
-        self.ids.clear();
-        self.ids.extend(queries.iter().map(|query| query.target));
-        self.ids.extend((0..negatives).map(|_| stream.below(entities)));
-        let ids = self.ids.iter().copied();
-        self.entities.clear();
-        gather(&embeddings.entities, embeddings.entity_width, ids.clone(), &mut self.entities);
-        self.biases.clear();
-        self.biases.extend(ids.filter_map(|id| embeddings.biases.get(id as usize)));
-        // The negatives that are a query's own target.
-        self.places.clear();
-        self.places.extend(self.ids[queries.len()..].iter().copied().zip(0..));
-        self.places.sort_unstable();
-        self.hits.clear();
-        for (query, index) in queries.iter().zip(0..) {
-            let first = self.places.partition_point(|&(id, _)| id < query.target);
-            let own = self.places[first..].iter().take_while(|&&(id, _)| id == query.target);
-            self.hits.extend(own.map(|&(_, place)| (index, place)));
-        }
-    }
+/// The places in the batch where pieces end.
+fn ends(mut chunks: &[Chunk]) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let (piece, later) = chunks.split_at_checked(piece_len(chunks))?;
+        chunks = later;
+        piece.last().map(|chunk| chunk.range.end)
+    })
+}
 
-    /// Loss and the gradients of candidates and queries; `queries` are their rows and where their
-    /// gradients go.
-    fn compare(&mut self, comparison: &mut Comparison<'_>, queries: (&[f32], &mut [f32])) {
-        let rows = std::mem::take(&mut self.entities);
-        let mut d_rows = std::mem::take(&mut self.d_entities);
-        self.run(comparison, queries, &rows, &mut d_rows);
-        (self.entities, self.d_entities) = (rows, d_rows);
+/// Chunks with the calls of the scoring model that were cut at their [`ends`].
+fn pieces<'a>(mut chunks: &'a mut [Chunk], mut calls: &'a mut [Call]) -> Vec<Piece<'a>> {
+    let (mut pieces, mut first) = (Vec::new(), 0);
+    while !chunks.is_empty() {
+        let count = piece_len(chunks);
+        let (own, later) = chunks.split_at_mut(count);
+        let end = own[count - 1].range.end;
+        let asked = calls.partition_point(|call| call.range().start < end);
+        let (own_calls, later_calls) = calls.split_at_mut(asked);
+        pieces.push(Piece { first, chunks: own, calls: own_calls, outcome: Ok(()) });
+        (chunks, calls, first) = (later, later_calls, first + count);
     }
-
-    /// As [`compare`](Self::compare), through the scoring model's projection.
-    fn compare_projected(
-        &mut self,
-        session: &mut dyn Session,
-        comparison: &mut Comparison<'_>,
-        relation: &[f32],
-        queries: &[Query],
-        query_rows: (&[f32], &mut [f32]),
-    ) -> kge_model::Result<()> {
-        // Out of the chunk, which the comparison needs whole.
-        let entities = std::mem::take(&mut self.entities);
-        let mut projection = std::mem::take(&mut self.projection);
-        let Projection { relation_of, rows, d_rows, gradient } = &mut projection;
-        relation_of.clear();
-        relation_of.resize(self.ids.len(), 0);
-        let batch = QueryBatch {
-            direction: queries[0].direction,
-            anchors: &entities,
-            relations: relation,
-            relation_of,
-            context: &[],
-        };
-        session.candidate(&batch, rows)?;
-        self.run(comparison, query_rows, rows, d_rows);
-        session.candidate_vjp(&batch, d_rows, gradient)?;
-        (self.entities, self.projection) = (entities, projection);
-        Ok(())
-    }
-
-    fn run(
-        &mut self,
-        comparison: &mut Comparison<'_>,
-        (query_rows, d_queries): (&[f32], &mut [f32]),
-        rows: &[f32],
-        d_rows: &mut Vec<f32>,
-    ) {
-        let Comparison { step, layout, loss, share } = comparison;
-        let width = layout.query_width;
-        d_rows.resize(rows.len(), 0.0);
-        self.d_biases.resize(self.biases.len(), 0.0);
-        let own = query_rows.len();
-        let biased = self.length.min(self.biases.len());
-        let (targets, negatives) = rows.split_at(own);
-        let (d_targets, d_negatives) = d_rows.split_at_mut(own);
-        let (target_biases, negative_biases) = self.biases.split_at(biased);
-        let (d_target_biases, d_negative_biases) = self.d_biases.split_at_mut(biased);
-        let problem = Problem {
-            queries: query_rows,
-            targets,
-            negatives,
-            width,
-            target_biases,
-            negative_biases,
-            hits: &self.hits,
-            weight: *share,
-        };
-        let gradients = Gradients {
-            queries: d_queries,
-            targets: d_targets,
-            negatives: d_negatives,
-            target_biases: d_target_biases,
-            negative_biases: d_negative_biases,
-        };
-        self.loss = step.run(layout.similarity, *loss, &problem, gradients);
-    }
-
-    /// The gradients of the candidates' own rows.
-    fn d_candidates(&self) -> &[f32] {
-        let projected = &self.projection.gradient.anchors;
-        if projected.is_empty() { &self.d_entities } else { projected }
-    }
+    pieces
 }
 
 /// The loss as kernels know it.

@@ -121,7 +121,6 @@ pub(crate) fn trainable(model: &dyn ScoringModel, algorithm: &Algorithm) -> Resu
 /// What the precision stands for, for such a model on this CPU.
 pub(crate) fn settled(algorithm: &Algorithm, layout: &Layout) -> kge_kernels::Precision {
     use kge_kernels::Precision::{Bf16, Bf16Amx, Bf16x3, F32};
-    let sampled = matches!(algorithm.regime, Regime::NegativeSampling { .. });
     match algorithm.precision {
         Precision::F32 => F32,
         Precision::Bf16 => Bf16,
@@ -129,9 +128,7 @@ pub(crate) fn settled(algorithm: &Algorithm, layout: &Layout) -> kge_kernels::Pr
         Precision::Bf16x3 => Bf16x3,
         Precision::Auto if layout.similarity != Similarity::Dot => F32,
         Precision::Auto => {
-            // `bf16` gains nothing against shared negatives where it was measured.
-            let faster = if sampled { &[Bf16Amx][..] } else { &[Bf16Amx, Bf16] };
-            faster.iter().copied().find(|precision| precision.is_native()).unwrap_or(F32)
+            [Bf16Amx, Bf16].into_iter().find(|precision| precision.is_fast()).unwrap_or(F32)
         }
     }
 }

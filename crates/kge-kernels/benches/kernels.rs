@@ -79,6 +79,35 @@ fn multiply_tiles(steps: usize) {
     }
 }
 
+/// Products of pairs of bf16 that stay in registers.
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, reason = "an instruction that not every CPU has")]
+fn multiply_pairs(steps: usize) -> f32 {
+    use std::arch::x86_64::{
+        __m512bh, _mm512_castps_si512, _mm512_dpbf16_ps, _mm512_reduce_add_ps, _mm512_set1_ps,
+        _mm512_setzero_ps,
+    };
+
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn multiply(steps: usize) -> f32 {
+        // SAFETY: vectors of 512 bits are transmuted into each other.
+        let small = unsafe {
+            std::mem::transmute::<_, __m512bh>(_mm512_castps_si512(_mm512_set1_ps(black_box(1e-9))))
+        };
+        let mut sums = [_mm512_setzero_ps(); 12];
+        for _ in 0..steps {
+            for sum in &mut sums {
+                *sum = _mm512_dpbf16_ps(*sum, small, small);
+            }
+        }
+        sums.into_iter().map(|sum| _mm512_reduce_add_ps(sum)).sum()
+    }
+
+    assert!(Precision::Bf16.is_native(), "a CPU with the instruction");
+    // SAFETY: it has, as was asserted.
+    unsafe { multiply(steps) }
+}
+
 /// What one core can do at best: multiply-adds in registers, and floats read from memory.
 fn limits(criterion: &mut Criterion) {
     struct MultiplyAdds(usize);
@@ -128,6 +157,12 @@ fn limits(criterion: &mut Criterion) {
         let steps = 1 << 14;
         group.throughput(Throughput::Elements((steps * 4 * 2 * 16 * 16 * 32) as u64));
         group.bench_function("tiles", |bencher| bencher.iter(|| multiply_tiles(steps)));
+    }
+    #[cfg(target_arch = "x86_64")]
+    if Precision::Bf16.is_native() {
+        let steps = 1 << 20;
+        group.throughput(Throughput::Elements((steps * 12 * 2 * 32) as u64));
+        group.bench_function("pairs", |bencher| bencher.iter(|| multiply_pairs(steps)));
     }
     let floats = vec![1.0; 64 << 20];
     group.throughput(Throughput::Bytes(4 * floats.len() as u64));

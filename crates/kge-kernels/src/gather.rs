@@ -23,8 +23,8 @@ pub fn gather(
     }
 }
 
-/// Has the CPU bring these numbers near.
-pub(crate) fn prefetch(numbers: &[f32]) {
+/// Has the CPU bring these numbers near, which are wanted soon.
+pub fn prefetch(numbers: &[f32]) {
     #[cfg(target_arch = "x86_64")]
     for line in numbers.chunks(64 / size_of::<f32>()) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

@@ -34,7 +34,7 @@ pub mod similarity;
 pub mod tile;
 
 pub use full::FullStep;
-pub use gather::gather;
+pub use gather::{gather, prefetch};
 pub use pool::Pool;
 pub use precision::Precision;
 pub use simd::level as simd_level;

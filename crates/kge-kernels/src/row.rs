@@ -99,7 +99,10 @@ pub fn lengths(rows: &[f32], width: usize, out: &mut [f32]) {
 /// If the lengths differ.
 pub fn add(sum: &mut [f32], row: &[f32]) {
     assert_eq!(sum.len(), row.len(), "rows of one length");
-    sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+    vectorise(
+        #[inline(always)]
+        || sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x),
+    );
 }
 
 /// `sum += weight * row`.

@@ -38,7 +38,7 @@ pub(crate) enum Precision {
     Bf16Amx,
     /// Factors as two bf16 each, by AMX's tiles
     Bf16x3,
-    /// The first of bf16_amx, bf16 (not with sampled negatives) and f32 that is fast here
+    /// The first of bf16_amx, bf16 and f32 that is fast on this CPU
     Auto,
 }
 

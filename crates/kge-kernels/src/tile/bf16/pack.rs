@@ -1,13 +1,12 @@
 //! Rows in pairs, as the loops read them. Arrangements are the same on every CPU.
 
+use std::array::from_fn;
+
 use super::{
     micro::{GROUP_ROWS, SIDE},
     pair::{self, LANES},
 };
-use crate::{
-    simd::vectorise,
-    tile::{GROUP, PANEL},
-};
+use crate::{simd::vectorise, tile::PANEL};
 
 /// Queries in groups whose pairs at one place lie together: `[ceil(count / r), ceil(width / 2), r]`
 /// for groups of `r`, filled up with zeros.
@@ -21,7 +20,7 @@ pub(crate) struct Grouped {
 impl Grouped {
     pub(crate) fn pack(&mut self, rows: &[f32], width: usize) {
         (self.count, self.width) = (rows.len() / width, width);
-        interleave(rows, width, GROUP_ROWS, &mut self.data);
+        interleave::<GROUP_ROWS>(rows, width, &mut self.data);
     }
 }
 
@@ -39,34 +38,53 @@ impl Transposed {
     pub(crate) fn pack(&mut self, rows: &[f32], width: usize, biases: &[f32]) {
         (self.count, self.width) = (rows.len() / width, width);
         assert!(biases.is_empty() || biases.len() == self.count, "a bias a candidate, or none");
-        interleave(rows, width, SIDE, &mut self.data);
+        interleave::<SIDE>(rows, width, &mut self.data);
         self.biases.clear();
         self.biases.extend_from_slice(biases);
         self.biases.resize(self.count.next_multiple_of(SIDE), 0.0);
     }
 }
 
-/// `[count, width]` to pairs `[ceil(count / side), ceil(width / 2), side]`.
-fn interleave(rows: &[f32], width: usize, side: usize, out: &mut Vec<u32>) {
+/// `[count, width]` to pairs `[ceil(count / S), ceil(width / 2), S]`.
+fn interleave<const S: usize>(rows: &[f32], width: usize, out: &mut Vec<u32>) {
     assert!(width > 0 && rows.len().is_multiple_of(width), "rows are [count, {width}]");
     let (count, pairs) = (rows.len() / width, width.div_ceil(2));
-    out.resize(count.next_multiple_of(side) * pairs, 0);
+    out.resize(count.next_multiple_of(S) * pairs, 0);
+    let (panels, _) = out.as_chunks_mut::<S>();
     vectorise(
         #[inline(always)]
         || {
-            for (panel, rows) in out.chunks_exact_mut(side * pairs).zip(rows.chunks(side * width)) {
-                if rows.len() < side * width {
-                    panel.fill(0);
-                }
-                for (lane, row) in rows.chunks_exact(width).enumerate() {
-                    let places = panel.iter_mut().skip(lane).step_by(side);
-                    for (values, out) in row.chunks(2).zip(places) {
-                        *out = pair::pair(values[0], values.get(1).copied().unwrap_or(0.0));
+            for (panel, rows) in panels.chunks_exact_mut(pairs).zip(rows.chunks(S * width)) {
+                // Rows are rounded by whole vectors, which are then transposed.
+                for (index, out) in panel.chunks_mut(LANES).enumerate() {
+                    let mut square = [[0; LANES]; S];
+                    for (row, rounded) in rows.chunks_exact(width).zip(&mut square) {
+                        let row = &row[index * 2 * LANES..];
+                        match row.first_chunk::<{ 2 * LANES }>() {
+                            Some(row) => round_pairs(row, rounded),
+                            None => {
+                                let mut filled = [0.0; 2 * LANES];
+                                filled[..row.len()].copy_from_slice(row);
+                                round_pairs(&filled, rounded);
+                            }
+                        }
+                    }
+                    for (place, out) in out.iter_mut().enumerate() {
+                        *out = from_fn(|lane| square[lane][place]);
                     }
                 }
             }
         },
     );
+}
+
+/// Neighbours become pairs.
+#[inline(always)]
+fn round_pairs(row: &[f32; 2 * LANES], out: &mut [u32; LANES]) {
+    let (twos, _) = row.as_chunks::<2>();
+    for (out, two) in out.iter_mut().zip(twos) {
+        *out = pair::pair(two[0], two[1]);
+    }
 }
 
 /// Rows that pull, two by two, cut into columns: `[ceil(width / SIDE), ceil(count / 2), SIDE]`,
@@ -117,5 +135,4 @@ pub(super) fn couple(first: &[f32], second: &[f32], out: &mut [u32]) {
     }
 }
 
-const _: () =
-    assert!(PANEL.is_multiple_of(SIDE) && SIDE.is_multiple_of(LANES));
+const _: () = assert!(PANEL.is_multiple_of(SIDE) && SIDE.is_multiple_of(LANES));
