@@ -35,7 +35,7 @@ docs: ## build the book to target/book/
 	@bash .ci/mdbook build docs
 
 # MEASURE takes further flags, of the other peers: `docs/benchmarks/measure --help`.
-bench: plugins ## measure, with PEERS=python3 beside PyTorch and PyKEEN; draw docs/src/reference/benchmarks.md
+bench: plugins ## measure, with PEERS=python3 beside PyTorch and PyKEEN; draw the book's benchmarks
 	docs/benchmarks/measure $(PEERS:%=--peers %) $(MEASURE)
 	docs/benchmarks/draw
 

@@ -81,7 +81,7 @@ pub enum Precision {
     #[default]
     F32,
     /// Rounded to bf16, for models that compare by dot products: fast where the CPU has AVX-512
-    /// BF16, the same bytes elsewhere.
+    /// BF16 and is not Intel's, the same bytes elsewhere.
     Bf16,
     /// Rounded to bf16 and summed in another order, that of AMX's tiles: for CPUs that have them,
     /// the same bytes elsewhere, slowly.

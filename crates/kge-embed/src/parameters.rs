@@ -200,9 +200,9 @@ impl Parameters {
         self.relations.clear();
         let mut uses = vec![0_u32; self.embeddings.relation_rows()];
         queries.iter().for_each(|query| uses[query.relation as usize] += 1);
-        for (relation, chunk, place) in rows.relations() {
+        for (relation, call, place) in rows.relations() {
             self.relations.push(relation, self.places.len() as u32);
-            self.places.push((chunk, place));
+            self.places.push((call, place));
         }
         for (index, &(relation, _)) in projections.iter().enumerate() {
             self.relations.push(relation, (self.places.len() + index) as u32);
@@ -219,7 +219,7 @@ impl Parameters {
                 with_scratch(width, |gradient| {
                     for source in relations.sources(index) {
                         let own = match places.get(source) {
-                            Some(&(chunk, place)) => rows.relation_gradient(chunk, place),
+                            Some(&(call, place)) => rows.relation_gradient(call, place),
                             None => projections[source - places.len()].1,
                         };
                         kge_kernels::row::add(gradient, own);

@@ -1,7 +1,8 @@
 //! Query rows and their gradients, through the scoring model, in calls.
 //!
-//! A call holds queries of one direction and each of its relation rows once. Calls have a fixed
-//! size and any thread's session may answer any call: plugins are pure, so the bytes are the same.
+//! A call holds queries of one direction and each of its relation rows once. Batches are cut alike
+//! whatever the threads, and any of their sessions may answer any call: plugins are pure, so the bytes
+//! are the same.
 
 use std::{
     ops::Range,
@@ -14,7 +15,7 @@ use kge_model::{Direction, Embeddings, QueryBatch, QueryGradient, ScoringModel, 
 
 use crate::Result;
 
-/// Queries that go to the scoring model in one call.
+/// Queries that go to the scoring model in one call, at most.
 pub(crate) const CALL: usize = 256;
 
 /// Floats of a shared tensor that are summed at a time.
@@ -65,9 +66,13 @@ pub(crate) fn both_ways(
     out.extend(triples.map(|triple| Query::head(triple, reciprocal)));
 }
 
+/// A thread's own.
+type ThreadSession<'m> = Mutex<Box<dyn Session + 'm>>;
+
 /// A scoring model at work for all threads of a pool.
 pub(crate) struct QueryRows<'m> {
-    sessions: Vec<Mutex<Box<dyn Session + 'm>>>,
+    model: &'m dyn ScoringModel,
+    sessions: Vec<ThreadSession<'m>>,
     calls: Vec<Call>,
     used: usize,
     widths: Widths,
@@ -111,6 +116,7 @@ impl<'m> QueryRows<'m> {
         let sessions = (0..pool.threads()).map(|_| Ok(Mutex::new(model.session()?)));
         let layout = model.layout();
         Ok(Self {
+            model,
             sessions: sessions.collect::<Result<_>>()?,
             calls: Vec::new(),
             used: 0,
@@ -131,21 +137,17 @@ impl<'m> QueryRows<'m> {
         queries: &[Query],
         out: &mut Vec<f32>,
     ) -> Result<()> {
-        self.begin(pool, embeddings, queries, [queries.len()].into_iter())?;
-        let (sessions, width) = (&self.sessions, self.widths.query);
+        self.begin(pool, embeddings, queries, std::iter::once(queries.len()))?;
+        let (sessions, model, width) = (&self.sessions, self.model, self.widths.query);
         out.resize(queries.len() * width, 0.0);
         let calls = &mut self.calls[..self.used];
         let mut parts = with_parts(calls, out, |call| call.length * width);
         pool.chunks(&mut parts, 1, |_, part, thread| {
             let (call, out) = &mut part[0];
             let mut session = lock(&sessions[thread]);
-            let mut rows = std::mem::take(&mut call.rows);
-            call.outcome = call.forward(&mut **session, embeddings, queries, &mut rows);
-            if call.outcome.is_ok() {
-                assert_eq!(rows.len(), out.len(), "query rows are [queries, width]");
-                out.copy_from_slice(&rows);
-            }
-            call.rows = rows;
+            call.outcome = call
+                .forward(&mut **session, model, embeddings, queries)
+                .map(|rows| out.copy_from_slice(rows));
         });
         self.outcome()
     }
@@ -177,9 +179,9 @@ impl<'m> QueryRows<'m> {
         self.share(pool, embeddings)
     }
 
-    /// A session a thread, and the calls of the batch that has begun.
-    pub(crate) fn at_work(&mut self) -> (&[Mutex<Box<dyn Session + 'm>>], &mut [Call]) {
-        (&self.sessions, &mut self.calls[..self.used])
+    /// The scoring model, a session a thread, and the calls of the batch that has begun.
+    pub(crate) fn at_work(&mut self) -> (&'m dyn ScoringModel, &[ThreadSession<'m>], &mut [Call]) {
+        (self.model, &self.sessions, &mut self.calls[..self.used])
     }
 
     /// Adds up what all calls do to the shared tensors.
@@ -307,16 +309,27 @@ impl Call {
         self.start..self.start + self.length
     }
 
-    /// Writes its query rows, `[queries, query_width]`; `queries` are those of the whole batch.
+    /// Its query rows, `[queries, query_width]`; `queries` are those of the whole batch.
     pub(crate) fn forward(
         &mut self,
         session: &mut dyn Session,
+        model: &dyn ScoringModel,
         embeddings: &Embeddings,
         queries: &[Query],
-        out: &mut Vec<f32>,
-    ) -> kge_model::Result<()> {
+    ) -> kge_model::Result<&[f32]> {
         self.given.gather(embeddings, &queries[self.range()]);
-        session.query(&self.given.batch(), out)
+        session.query(&self.given.batch(), &mut self.rows)?;
+        let expected = self.length * model.layout().query_width;
+        if self.rows.len() == expected {
+            return Ok(&self.rows);
+        }
+        Err(kge_model::Error::Length {
+            model: model.description().name.clone(),
+            function: "query",
+            what: "query rows",
+            expected,
+            found: self.rows.len(),
+        })
     }
 
     /// Pulls the gradients of its query rows back.

@@ -4,8 +4,8 @@
 //! for that query. Where a model projects candidates by the relation, a chunk holds queries of one
 //! relation, so that its candidates are projected once.
 //!
-//! A thread takes a [`Piece`] of the batch, as many queries as go to the scoring model in one call,
-//! all the way to their gradients, so that their rows stay in its second cache.
+//! A thread takes a [`Piece`] of the batch, as many chunks as fit one call of the scoring model, all
+//! the way to their gradients, so that their rows stay in its second cache.
 
 mod chunk;
 
@@ -21,6 +21,9 @@ use crate::{
     queries::{CALL, Call, Query, QueryRows, lock},
 };
 use chunk::{Chunk, Piece, Step, Workspace};
+
+/// Pieces of a batch, at least: threads that can work on it.
+const PIECES: usize = 16;
 
 /// The buffers of a step.
 pub(crate) struct Sampled {
@@ -64,8 +67,11 @@ impl Sampled {
     ) -> Result<f64> {
         let used = self.cut(queries, draw.chunk, layout.projects_candidates);
         let (queries, chunks) = (&*queries, &mut self.chunks[..used]);
-        rows.begin(pool, &parameters.embeddings, queries, ends(chunks))?;
+        let most = CALL.min(queries.len().div_ceil(PIECES));
+        rows.begin(pool, &parameters.embeddings, queries, ends(chunks, most))?;
+        let (model, sessions, calls) = rows.at_work();
         let step = Step {
+            model,
             layout,
             embeddings: &parameters.embeddings,
             queries,
@@ -74,8 +80,7 @@ impl Sampled {
             loss: sampled_loss(algorithm.loss),
             share: 1.0 / queries.len() as f32,
         };
-        let (sessions, calls) = rows.at_work();
-        let (workspaces, mut pieces) = (&self.workspaces, pieces(chunks, calls));
+        let (workspaces, mut pieces) = (&self.workspaces, pieces(chunks, calls, most));
         pool.chunks(&mut pieces, 1, |_, piece, thread| {
             let (mut session, mut own) = (lock(&sessions[thread]), lock(&workspaces[thread]));
             piece[0].outcome = step.run(&mut piece[0], &mut **session, &mut own);
@@ -175,26 +180,31 @@ impl Sampled {
     }
 }
 
-/// Of chunks that follow each other, those of the first piece: they begin before a call of the
-/// scoring model is full.
-fn piece_len(chunks: &[Chunk]) -> usize {
-    chunks.partition_point(|chunk| chunk.range.start < chunks[0].range.start + CALL)
+/// Of chunks that follow each other, those of the first piece: as many as have so many queries, or
+/// one.
+fn piece_len(chunks: &[Chunk], most: usize) -> usize {
+    let fits = |chunk: &Chunk| chunk.range.end <= chunks[0].range.start + most;
+    chunks.partition_point(fits).max(1).min(chunks.len())
 }
 
 /// The places in the batch where pieces end.
-fn ends(mut chunks: &[Chunk]) -> impl Iterator<Item = usize> {
+fn ends(mut chunks: &[Chunk], most: usize) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
-        let (piece, later) = chunks.split_at_checked(piece_len(chunks))?;
+        let (piece, later) = chunks.split_at(piece_len(chunks, most));
         chunks = later;
         piece.last().map(|chunk| chunk.range.end)
     })
 }
 
 /// Chunks with the calls of the scoring model that were cut at their [`ends`].
-fn pieces<'a>(mut chunks: &'a mut [Chunk], mut calls: &'a mut [Call]) -> Vec<Piece<'a>> {
+fn pieces<'a>(
+    mut chunks: &'a mut [Chunk],
+    mut calls: &'a mut [Call],
+    most: usize,
+) -> Vec<Piece<'a>> {
     let (mut pieces, mut first) = (Vec::new(), 0);
     while !chunks.is_empty() {
-        let count = piece_len(chunks);
+        let count = piece_len(chunks, most);
         let (own, later) = chunks.split_at_mut(count);
         let end = own[count - 1].range.end;
         let asked = calls.partition_point(|call| call.range().start < end);
@@ -215,5 +225,42 @@ fn sampled_loss(loss: Loss) -> SampledLoss {
         }
         // Binary cross-entropy over all entities is refused before training.
         Loss::Softmax | Loss::BinaryCrossEntropy => SampledLoss::Softmax,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_take_all_chunks_in_order() {
+        for lengths in [vec![], vec![300], vec![64; 9], vec![100, 100, 57, 1, 300, 256, 2]] {
+            let mut start = 0;
+            let mut chunks: Vec<_> = lengths
+                .iter()
+                .map(|length| {
+                    let mut chunk = Chunk::default();
+                    chunk.range = start..start + length;
+                    start = chunk.range.end;
+                    chunk
+                })
+                .collect();
+            let all: Vec<_> = chunks.iter().map(|chunk| chunk.range.clone()).collect();
+            for most in [1, 100, 256] {
+                let ends: Vec<_> = ends(&chunks, most).collect();
+                let pieces = pieces(&mut chunks, &mut [], most);
+                let own = |piece: &Piece<'_>| -> Vec<_> {
+                    piece.chunks.iter().map(|chunk| chunk.range.clone()).collect()
+                };
+                assert_eq!(pieces.iter().flat_map(own).collect::<Vec<_>>(), all);
+                assert_eq!(pieces.len(), ends.len());
+                for (piece, end) in pieces.iter().zip(ends) {
+                    let (first, last) = (&piece.chunks[0], piece.chunks.last().unwrap());
+                    assert_eq!(first.range, all[piece.first]);
+                    assert_eq!(last.range.end, end);
+                    assert!(piece.chunks.len() == 1 || end - first.range.start <= most);
+                }
+            }
+        }
     }
 }

@@ -17,6 +17,7 @@ use kge_model::{
 struct Plain {
     description: Description,
     layout: Layout,
+    short: bool,
 }
 
 /// What a model may have beside its rows.
@@ -29,6 +30,8 @@ enum Extra {
     Bias,
     /// The relation multiplies the candidate, not the anchor.
     Projection,
+    /// Head queries lack a float: a mistake.
+    Short,
 }
 
 impl Plain {
@@ -63,7 +66,7 @@ impl Plain {
             .into_iter()
             .collect(),
         };
-        Self { description, layout }
+        Self { description, layout, short: extra == Extra::Short }
     }
 }
 
@@ -78,13 +81,14 @@ impl ScoringModel for Plain {
 
     fn session(&self) -> Result<Box<dyn Session + '_>> {
         let scale = vec![1.0; self.layout.query_width];
-        Ok(Box::new(PlainSession { layout: &self.layout, scale }))
+        Ok(Box::new(PlainSession { layout: &self.layout, scale, short: self.short }))
     }
 }
 
 struct PlainSession<'a> {
     layout: &'a Layout,
     scale: Vec<f32>,
+    short: bool,
 }
 
 impl PlainSession<'_> {
@@ -107,6 +111,9 @@ impl Session for PlainSession<'_> {
                 Similarity::Dot => a * r * scale,
                 _ => a + Self::sign(batch) * r,
             }));
+        }
+        if self.short && batch.direction == Direction::Head {
+            out.pop();
         }
         Ok(())
     }
@@ -268,6 +275,11 @@ fn recipes() -> Vec<(&'static str, (Similarity, Extra), Algorithm)> {
         ),
         ("sampled softmax", (Similarity::Dot, Extra::None), sampled.clone()),
         (
+            "sampled softmax, bf16",
+            (Similarity::Dot, Extra::None),
+            Algorithm { precision: Precision::Bf16, ..sampled.clone() },
+        ),
+        (
             "sampled softmax, bf16 by tiles",
             (Similarity::Dot, Extra::None),
             Algorithm { precision: Precision::Bf16Amx, ..sampled.clone() },
@@ -366,6 +378,20 @@ fn a_run_can_be_cancelled_and_refuses_in_words() {
         train(&street(), &by_distance, &rounded, &control).unwrap_err().to_string(),
         "precision: plain compares by distances, which take f32"
     );
+    let short = Plain::new(Similarity::Dot, 8, Extra::Short);
+    // A call has the queries of one direction; of sampled ones, a chunk.
+    for (regime, expected) in [(Regime::OneVsAll, 800), (sampled.regime.clone(), 64)] {
+        let both_ways = Algorithm { regime, reciprocal: false, batch: 100, ..sampled.clone() };
+        for threads in [1, 3] {
+            let control = Control { threads, ..control };
+            let message = train(&street(), &short, &both_ways, &control).unwrap_err().to_string();
+            let found = expected - 1;
+            assert_eq!(
+                message,
+                format!("plain: query returned {found} floats in query rows, expected {expected}")
+            );
+        }
+    }
     let auto = Algorithm { precision: Precision::Auto, ..sampled };
     let settled = |model| train(&street(), model, &auto, &control).unwrap().precision;
     assert_eq!(settled(&by_distance), Precision::F32);

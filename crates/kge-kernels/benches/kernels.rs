@@ -84,15 +84,14 @@ fn multiply_tiles(steps: usize) {
 #[allow(unsafe_code, reason = "an instruction that not every CPU has")]
 fn multiply_pairs(steps: usize) -> f32 {
     use std::arch::x86_64::{
-        __m512bh, _mm512_castps_si512, _mm512_dpbf16_ps, _mm512_reduce_add_ps, _mm512_set1_ps,
-        _mm512_setzero_ps,
+        __m512bh, _mm512_dpbf16_ps, _mm512_reduce_add_ps, _mm512_set1_epi32, _mm512_setzero_ps,
     };
 
     #[target_feature(enable = "avx512f,avx512bf16")]
     fn multiply(steps: usize) -> f32 {
         // SAFETY: vectors of 512 bits are transmuted into each other.
         let small = unsafe {
-            std::mem::transmute::<_, __m512bh>(_mm512_castps_si512(_mm512_set1_ps(black_box(1e-9))))
+            std::mem::transmute::<_, __m512bh>(_mm512_set1_epi32(black_box(0x3089_3089)))
         };
         let mut sums = [_mm512_setzero_ps(); 12];
         for _ in 0..steps {

@@ -9,7 +9,7 @@ pub enum Precision {
     #[default]
     F32,
     /// Rounded to bf16, eight bits of a number; for dot products. Fast where the CPU has AVX-512
-    /// BF16, the same bytes elsewhere.
+    /// BF16 and is not Intel's, the same bytes elsewhere.
     Bf16,
     /// Rounded to bf16, and summed as AMX's tiles sum: for CPUs that have them; slow but the same
     /// bytes elsewhere.
@@ -66,9 +66,9 @@ impl Precision {
     /// that [`Bf16`](Self::Bf16) takes twice as long there.
     pub fn is_fast(self) -> bool {
         match self {
-            Self::F32 | Self::Bf16x3 => false,
+            Self::F32 => false,
             Self::Bf16 => self.is_native() && !is_intels(),
-            Self::Bf16Amx => self.is_native(),
+            Self::Bf16Amx | Self::Bf16x3 => self.is_native(),
         }
     }
 }

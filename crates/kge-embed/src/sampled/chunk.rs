@@ -8,7 +8,7 @@ use kge_kernels::{
     loss::SampledLoss,
     negatives::{Gradients, NegativesStep, Problem},
 };
-use kge_model::{Embeddings, Layout, QueryBatch, QueryGradient, Session};
+use kge_model::{Embeddings, Layout, QueryBatch, QueryGradient, ScoringModel, Session};
 
 use super::Draw;
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
 
 /// What all chunks of a step have in common.
 pub(super) struct Step<'a> {
+    pub(super) model: &'a dyn ScoringModel,
     pub(super) layout: &'a Layout,
     pub(super) embeddings: &'a Embeddings,
     /// Of the whole batch.
@@ -62,9 +63,7 @@ impl Chunk {
 
 /// The buffers of a thread.
 pub(super) struct Workspace {
-    step: NegativesStep,
-    /// Query rows of a call, and of a piece.
-    rows: Vec<f32>,
+    negatives: NegativesStep,
     query_rows: Vec<f32>,
     d_queries: Vec<f32>,
     candidates: Candidates,
@@ -88,8 +87,7 @@ struct Candidates {
 impl Workspace {
     pub(super) fn new(precision: Precision) -> Self {
         Self {
-            step: NegativesStep::new(precision),
-            rows: Vec::new(),
+            negatives: NegativesStep::new(precision),
             query_rows: Vec::new(),
             d_queries: Vec::new(),
             candidates: Candidates::default(),
@@ -104,13 +102,13 @@ impl Step<'_> {
         session: &mut dyn Session,
         workspace: &mut Workspace,
     ) -> kge_model::Result<()> {
-        let Workspace { step, rows, query_rows, d_queries, candidates } = workspace;
+        let Workspace { negatives, query_rows, d_queries, candidates } = workspace;
         let (width, start) = (self.layout.query_width, piece.chunks[0].range.start);
         let floats =
             |range: &Range<usize>| (range.start - start) * width..(range.end - start) * width;
         query_rows.clear();
         for call in &mut *piece.calls {
-            call.forward(session, self.embeddings, self.queries, rows)?;
+            let rows = call.forward(session, self.model, self.embeddings, self.queries)?;
             query_rows.extend_from_slice(rows);
         }
         d_queries.resize(query_rows.len(), 0.0);
@@ -119,11 +117,11 @@ impl Step<'_> {
             let queries = (&query_rows[own.clone()], &mut d_queries[own]);
             candidates.draw(self, number, chunk);
             if self.layout.projects_candidates {
-                self.compare_projected(session, step, candidates, chunk, queries)?;
+                self.compare_projected(session, negatives, candidates, chunk, queries)?;
             } else {
                 let Candidates { entities, biases, hits, .. } = &*candidates;
                 let mut d_entities = std::mem::take(&mut chunk.d_entities);
-                self.compare(step, (entities, biases, hits), chunk, queries, &mut d_entities);
+                self.compare(negatives, (entities, biases, hits), chunk, queries, &mut d_entities);
                 chunk.d_entities = d_entities;
             }
         }

@@ -56,7 +56,7 @@ impl Blocks for Paired {
     type Packs = Packs;
 
     fn pack_queries(_: Option<&Pool>, to: &mut Queries, rows: Rows<'_>) {
-        assert_eq!(rows.similarity, Similarity::Dot, "bf16 is for dot products");
+        bf16::assert_dot(rows.similarity);
         to.scored.pack(rows.floats, rows.width);
     }
 

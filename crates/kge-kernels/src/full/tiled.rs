@@ -19,6 +19,7 @@ use crate::{
     tile::{
         TILE,
         amx::{self, Columns, Left, LeftShape, Lefts, Right, SIDE, Split},
+        bf16,
     },
 };
 
@@ -90,7 +91,7 @@ impl<S: Split> Blocks for Tiled<S> {
     type Packs = Packs;
 
     fn pack_queries(pool: Option<&Pool>, to: &mut Queries, rows: Rows<'_>) {
-        assert_eq!(rows.similarity, Similarity::Dot, "bf16 is for dot products");
+        bf16::assert_dot(rows.similarity);
         to.scored.pack_across(pool, rows.floats, rows.width, S::RIGHT);
     }
 

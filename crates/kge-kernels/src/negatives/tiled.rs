@@ -8,7 +8,10 @@ use crate::{
     Similarity,
     aligned::Floats,
     row,
-    tile::amx::{self, Left, Right, Split},
+    tile::{
+        amx::{self, Left, Right, Split},
+        bf16,
+    },
 };
 
 /// With the factors rounded once, or split in two.
@@ -37,7 +40,7 @@ impl<S: Split> Blocks for Tiled<S> {
         width: usize,
         biases: &[f32],
     ) {
-        assert_eq!(similarity, Similarity::Dot, "bf16 is for dot products");
+        bf16::assert_dot(similarity);
         self.negatives.pack_across(None, rows, width, S::RIGHT);
         self.pulling_negatives.pack_down(None, rows, width, S::RIGHT);
         assert!(

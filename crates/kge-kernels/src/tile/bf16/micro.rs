@@ -70,7 +70,7 @@ impl Loops for Score<'_> {
 }
 
 /// Adds the candidates' pulls, each as strong as its weight, to `[queries, width]`; the weights are
-/// those of [`Rounded::by_query`](super::Rounded).
+/// pairs of candidates as [`round_block`](super::round_block) leaves them.
 pub(crate) fn pull_queries(weights: &[u32], candidates: &Pairs, pulled: &mut [f32]) {
     let (queries, panels) = (pulled.len() / candidates.width, candidates.count.div_ceil(PANEL));
     assert_eq!(pulled.len(), queries * candidates.width, "a gradient a query");
@@ -84,8 +84,8 @@ pub(crate) fn pull_queries(weights: &[u32], candidates: &Pairs, pulled: &mut [f3
     });
 }
 
-/// Adds the queries' pulls to `[candidates, width]`; the weights are those of
-/// [`Rounded::by_candidate`](super::Rounded).
+/// Adds the queries' pulls to `[candidates, width]`; the weights are pairs of
+/// queries, of [`coupled_len`].
 pub(crate) fn pull_candidates(weights: &[u32], queries: &Pairs, pulled: &mut [f32]) {
     let candidates = pulled.len() / queries.width;
     assert_eq!(pulled.len(), candidates * queries.width, "a gradient a candidate");

@@ -91,6 +91,8 @@ impl Factors for Bf16 {
     }
 }
 
-fn assert_dot(similarity: Similarity) {
+/// # Panics
+/// Unless it is the dot product.
+pub(crate) fn assert_dot(similarity: Similarity) {
     assert_eq!(similarity, Similarity::Dot, "bf16 is for dot products");
 }

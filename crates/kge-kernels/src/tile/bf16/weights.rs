@@ -1,7 +1,7 @@
 //! The weights of a block, rounded and in pairs: of candidates for pulls on queries, of queries for
 //! pulls on candidates. Arrangements are the same on every CPU.
 
-use super::{pack::couple, pair::round};
+use super::pack::couple;
 use crate::{
     math::exp_coarse,
     row::{LANES, tree},
@@ -81,9 +81,11 @@ fn round_as(
                     }
                     let [first, second] = &weights;
                     couple(first, second, by_candidate);
+                    // The same numbers, each row by itself.
                     let by_query = bytemuck::cast_slice_mut::<u32, u16>(by_query);
-                    for (out, &weight) in by_query.iter_mut().zip(weights.as_flattened()) {
-                        *out = round(weight);
+                    let (first, second) = by_query.split_at_mut(PANEL);
+                    for ((pair, first), second) in by_candidate.iter().zip(first).zip(second) {
+                        (*first, *second) = (*pair as u16, (*pair >> 16) as u16);
                     }
                 }
             }
