@@ -380,7 +380,7 @@ fn a_run_can_be_cancelled_and_refuses_in_words() {
     );
     let short = Plain::new(Similarity::Dot, 8, Extra::Short);
     // A call has the queries of one direction; of sampled ones, a chunk.
-    for (regime, expected) in [(Regime::OneVsAll, 800), (sampled.regime.clone(), 64)] {
+    for (regime, expected) in [(Regime::OneVsAll, 800), (sampled.regime, 64)] {
         let both_ways = Algorithm { regime, reciprocal: false, batch: 100, ..sampled.clone() };
         for threads in [1, 3] {
             let control = Control { threads, ..control };

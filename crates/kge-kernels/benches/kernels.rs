@@ -84,14 +84,15 @@ fn multiply_tiles(steps: usize) {
 #[allow(unsafe_code, reason = "an instruction that not every CPU has")]
 fn multiply_pairs(steps: usize) -> f32 {
     use std::arch::x86_64::{
-        __m512bh, _mm512_dpbf16_ps, _mm512_reduce_add_ps, _mm512_set1_epi32, _mm512_setzero_ps,
+        __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_reduce_add_ps, _mm512_set1_epi32,
+        _mm512_setzero_ps,
     };
 
     #[target_feature(enable = "avx512f,avx512bf16")]
     fn multiply(steps: usize) -> f32 {
         // SAFETY: vectors of 512 bits are transmuted into each other.
         let small = unsafe {
-            std::mem::transmute::<_, __m512bh>(_mm512_set1_epi32(black_box(0x3089_3089)))
+            std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(black_box(0x3089_3089)))
         };
         let mut sums = [_mm512_setzero_ps(); 12];
         for _ in 0..steps {
