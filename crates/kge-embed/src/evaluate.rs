@@ -215,8 +215,11 @@ impl Ranking<'_> {
             for triples in triples.chunks(CALL) {
                 buffers.queries.clear();
                 buffers.queries.extend(triples.iter().map(|&triple| query(triple)));
-                buffers.given.gather(self.embeddings, &buffers.queries);
-                if let Err(error) = session.query(&buffers.given.batch(), &mut buffers.answer) {
+                let (given, answer) = (&mut buffers.given, &mut buffers.answer);
+                let (model, queries) = (self.model, &buffers.queries);
+                if let Err(error) =
+                    given.ask(&mut **session, model, self.embeddings, queries, answer)
+                {
                     lock(&failure).get_or_insert(error);
                     return;
                 }

@@ -1,8 +1,8 @@
 //! Query rows and their gradients, through the scoring model, in calls.
 //!
 //! A call holds queries of one direction and each of its relation rows once. Batches are cut alike
-//! whatever the threads, and any of their sessions may answer any call: plugins are pure, so the bytes
-//! are the same.
+//! whatever the threads, and any session may answer any call: plugins are pure, so the bytes are the
+//! same.
 
 use std::{
     ops::Range,
@@ -75,23 +75,14 @@ pub(crate) struct QueryRows<'m> {
     sessions: Vec<ThreadSession<'m>>,
     calls: Vec<Call>,
     used: usize,
-    widths: Widths,
     /// The gradients of the shared tensors, if the model has any.
     d_shared: Vec<Vec<f32>>,
 }
 
-#[derive(Clone, Copy)]
-struct Widths {
-    entity: usize,
-    relation: usize,
-    query: usize,
-}
-
 /// Queries that go to the scoring model in one call.
 pub(crate) struct Call {
-    /// The place of its first query in the batch.
-    start: usize,
-    length: usize,
+    /// Its queries' places in the batch.
+    pub(crate) range: Range<usize>,
     given: Given,
     rows: Vec<f32>,
     gradient: QueryGradient,
@@ -114,18 +105,12 @@ impl<'m> QueryRows<'m> {
     /// Sessions for as many threads as the pool has.
     pub(crate) fn new(model: &'m dyn ScoringModel, pool: &Pool) -> Result<Self> {
         let sessions = (0..pool.threads()).map(|_| Ok(Mutex::new(model.session()?)));
-        let layout = model.layout();
         Ok(Self {
             model,
             sessions: sessions.collect::<Result<_>>()?,
             calls: Vec::new(),
             used: 0,
-            widths: Widths {
-                entity: layout.entity_width,
-                relation: layout.relation_width,
-                query: layout.query_width,
-            },
-            d_shared: vec![Vec::new(); layout.shared.len()],
+            d_shared: vec![Vec::new(); model.layout().shared.len()],
         })
     }
 
@@ -138,10 +123,11 @@ impl<'m> QueryRows<'m> {
         out: &mut Vec<f32>,
     ) -> Result<()> {
         self.begin(pool, embeddings, queries, std::iter::once(queries.len()))?;
-        let (sessions, model, width) = (&self.sessions, self.model, self.widths.query);
+        let (sessions, model) = (&self.sessions, self.model);
+        let width = model.layout().query_width;
         out.resize(queries.len() * width, 0.0);
         let calls = &mut self.calls[..self.used];
-        let mut parts = with_parts(calls, out, |call| call.length * width);
+        let mut parts = with_parts(calls, out, |call| call.range.len() * width);
         pool.chunks(&mut parts, 1, |_, part, thread| {
             let (call, out) = &mut part[0];
             let mut session = lock(&sessions[thread]);
@@ -155,10 +141,10 @@ impl<'m> QueryRows<'m> {
     /// Pulls `d_queries`, `[queries, query_width]`, of the batch of the last
     /// [`forward`](Self::forward) back to its anchors and relations.
     pub(crate) fn backward(&mut self, pool: &Pool, d_queries: &[f32]) -> Result<()> {
-        let (sessions, width) = (&self.sessions, self.widths.query);
+        let (sessions, width) = (&self.sessions, self.model.layout().query_width);
         pool.chunks(&mut self.calls[..self.used], 1, |_, call, thread| {
             let call = &mut call[0];
-            let d_rows = &d_queries[call.start * width..][..call.length * width];
+            let d_rows = &d_queries[call.range.start * width..][..call.range.len() * width];
             call.outcome = call.backward(&mut **lock(&sessions[thread]), d_rows);
         });
         self.outcome()?;
@@ -224,9 +210,9 @@ impl<'m> QueryRows<'m> {
 
     /// The gradient of one query's anchor row.
     pub(crate) fn anchor_gradient(&self, query: usize) -> &[f32] {
-        let calls = &self.calls[..self.used];
-        let call = &calls[calls.partition_point(|call| call.start <= query) - 1];
-        &call.gradient.anchors[(query - call.start) * self.widths.entity..][..self.widths.entity]
+        let (calls, width) = (&self.calls[..self.used], self.model.layout().entity_width);
+        let call = &calls[calls.partition_point(|call| call.range.start <= query) - 1];
+        &call.gradient.anchors[(query - call.range.start) * width..][..width]
     }
 
     /// The distinct relation rows of each call: relation, call, place in the call.
@@ -239,7 +225,7 @@ impl<'m> QueryRows<'m> {
 
     /// The gradient of a relation row from one call.
     pub(crate) fn relation_gradient(&self, call: usize, place: usize) -> &[f32] {
-        let width = self.widths.relation;
+        let width = self.model.layout().relation_width;
         &self.calls[call].gradient.relations[place * width..][..width]
     }
 
@@ -255,10 +241,9 @@ impl<'m> QueryRows<'m> {
                     .take_while(|query| query.direction == direction)
                     .count();
                 if self.used == self.calls.len() {
-                    self.calls.push(Call::empty());
+                    self.calls.push(Call::new());
                 }
-                let call = &mut self.calls[self.used];
-                (call.start, call.length) = (start, length);
+                self.calls[self.used].range = start..start + length;
                 self.used += 1;
                 start += length;
             }
@@ -274,7 +259,7 @@ impl<'m> QueryRows<'m> {
 }
 
 /// Each item with its own part of `floats`, one after the other, so long as `length` says.
-pub(crate) fn with_parts<'a, T>(
+fn with_parts<'a, T>(
     items: &'a mut [T],
     mut floats: &'a mut [f32],
     length: impl Fn(&T) -> usize,
@@ -293,20 +278,14 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Call {
-    fn empty() -> Self {
+    fn new() -> Self {
         Self {
-            start: 0,
-            length: 0,
+            range: 0..0,
             given: Given::default(),
             rows: Vec::new(),
             gradient: QueryGradient::default(),
             outcome: Ok(()),
         }
-    }
-
-    /// Its queries' places in the batch.
-    pub(crate) fn range(&self) -> Range<usize> {
-        self.start..self.start + self.length
     }
 
     /// Its query rows, `[queries, query_width]`; `queries` are those of the whole batch.
@@ -317,19 +296,9 @@ impl Call {
         embeddings: &Embeddings,
         queries: &[Query],
     ) -> kge_model::Result<&[f32]> {
-        self.given.gather(embeddings, &queries[self.range()]);
-        session.query(&self.given.batch(), &mut self.rows)?;
-        let expected = self.length * model.layout().query_width;
-        if self.rows.len() == expected {
-            return Ok(&self.rows);
-        }
-        Err(kge_model::Error::Length {
-            model: model.description().name.clone(),
-            function: "query",
-            what: "query rows",
-            expected,
-            found: self.rows.len(),
-        })
+        let queries = &queries[self.range.clone()];
+        self.given.ask(session, model, embeddings, queries, &mut self.rows)?;
+        Ok(&self.rows)
     }
 
     /// Pulls the gradients of its query rows back.
@@ -343,8 +312,28 @@ impl Call {
 }
 
 impl Given {
+    /// Writes the query rows of some queries, all of one direction, `[queries, query_width]`.
+    pub(crate) fn ask(
+        &mut self,
+        session: &mut dyn Session,
+        model: &dyn ScoringModel,
+        embeddings: &Embeddings,
+        queries: &[Query],
+        out: &mut Vec<f32>,
+    ) -> kge_model::Result<()> {
+        self.gather(embeddings, queries);
+        session.query(&self.batch(), out)?;
+        let (expected, found) = (queries.len() * model.layout().query_width, out.len());
+        if found == expected {
+            return Ok(());
+        }
+        let model = model.description().name.clone();
+        let (function, what) = ("query", "query rows");
+        Err(kge_model::Error::Length { model, function, what, expected, found })
+    }
+
     /// Collects the rows of some queries, all of one direction.
-    pub(crate) fn gather(&mut self, embeddings: &Embeddings, queries: &[Query]) {
+    fn gather(&mut self, embeddings: &Embeddings, queries: &[Query]) {
         self.direction = queries.first().map(|query| query.direction);
         self.relation_ids.clear();
         self.relation_ids.extend(queries.iter().map(|query| query.relation));
@@ -365,7 +354,7 @@ impl Given {
     }
 
     /// As the scoring model takes them.
-    pub(crate) fn batch(&self) -> QueryBatch<'_> {
+    fn batch(&self) -> QueryBatch<'_> {
         QueryBatch {
             direction: self.direction.unwrap_or(Direction::Tail),
             anchors: &self.anchors,

@@ -4,8 +4,8 @@
 //! for that query. Where a model projects candidates by the relation, a chunk holds queries of one
 //! relation, so that its candidates are projected once.
 //!
-//! A thread takes a [`Piece`] of the batch, as many chunks as fit one call of the scoring model, all
-//! the way to their gradients, so that their rows stay in its second cache.
+//! A thread takes a [`Piece`] of the batch all the way to its gradients, so that what it works on
+//! stays in its second cache.
 
 mod chunk;
 
@@ -22,7 +22,7 @@ use crate::{
 };
 use chunk::{Chunk, Piece, Step, Workspace};
 
-/// Pieces of a batch, at least: threads that can work on it.
+/// Pieces that a batch is cut into, or more, or fewer of larger chunks: threads that can work on it.
 const PIECES: usize = 16;
 
 /// The buffers of a step.
@@ -72,7 +72,6 @@ impl Sampled {
         let (model, sessions, calls) = rows.at_work();
         let step = Step {
             model,
-            layout,
             embeddings: &parameters.embeddings,
             queries,
             seed: algorithm.seed,
@@ -207,7 +206,7 @@ fn pieces<'a>(
         let count = piece_len(chunks, most);
         let (own, later) = chunks.split_at_mut(count);
         let end = own[count - 1].range.end;
-        let asked = calls.partition_point(|call| call.range().start < end);
+        let asked = calls.partition_point(|call| call.range.start < end);
         let (own_calls, later_calls) = calls.split_at_mut(asked);
         pieces.push(Piece { first, chunks: own, calls: own_calls, outcome: Ok(()) });
         (chunks, calls, first) = (later, later_calls, first + count);

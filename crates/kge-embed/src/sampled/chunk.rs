@@ -8,7 +8,7 @@ use kge_kernels::{
     loss::SampledLoss,
     negatives::{Gradients, NegativesStep, Problem},
 };
-use kge_model::{Embeddings, Layout, QueryBatch, QueryGradient, ScoringModel, Session};
+use kge_model::{Embeddings, QueryBatch, QueryGradient, ScoringModel, Session};
 
 use super::Draw;
 use crate::{
@@ -19,7 +19,6 @@ use crate::{
 /// What all chunks of a step have in common.
 pub(super) struct Step<'a> {
     pub(super) model: &'a dyn ScoringModel,
-    pub(super) layout: &'a Layout,
     pub(super) embeddings: &'a Embeddings,
     /// Of the whole batch.
     pub(super) queries: &'a [Query],
@@ -103,7 +102,8 @@ impl Step<'_> {
         workspace: &mut Workspace,
     ) -> kge_model::Result<()> {
         let Workspace { negatives, query_rows, d_queries, candidates } = workspace;
-        let (width, start) = (self.layout.query_width, piece.chunks[0].range.start);
+        let layout = self.model.layout();
+        let (width, start) = (layout.query_width, piece.chunks[0].range.start);
         let floats =
             |range: &Range<usize>| (range.start - start) * width..(range.end - start) * width;
         query_rows.clear();
@@ -116,7 +116,7 @@ impl Step<'_> {
             let own = floats(&chunk.range);
             let queries = (&query_rows[own.clone()], &mut d_queries[own]);
             candidates.draw(self, number, chunk);
-            if self.layout.projects_candidates {
+            if layout.projects_candidates {
                 self.compare_projected(session, negatives, candidates, chunk, queries)?;
             } else {
                 let Candidates { entities, biases, hits, .. } = &*candidates;
@@ -126,7 +126,7 @@ impl Step<'_> {
             }
         }
         for call in &mut *piece.calls {
-            let own = floats(&call.range());
+            let own = floats(&call.range);
             call.backward(session, &d_queries[own])?;
         }
         Ok(())
@@ -167,6 +167,7 @@ impl Step<'_> {
         (query_rows, d_queries): (&[f32], &mut [f32]),
         d_rows: &mut Vec<f32>,
     ) {
+        let layout = self.model.layout();
         d_rows.resize(rows.len(), 0.0);
         chunk.d_biases.resize(biases.len(), 0.0);
         let own = query_rows.len();
@@ -179,7 +180,7 @@ impl Step<'_> {
             queries: query_rows,
             targets,
             negatives,
-            width: self.layout.query_width,
+            width: layout.query_width,
             target_biases,
             negative_biases,
             hits,
@@ -192,7 +193,7 @@ impl Step<'_> {
             target_biases: d_target_biases,
             negative_biases: d_negative_biases,
         };
-        chunk.loss = step.run(self.layout.similarity, self.loss, &problem, gradients);
+        chunk.loss = step.run(layout.similarity, self.loss, &problem, gradients);
     }
 }
 

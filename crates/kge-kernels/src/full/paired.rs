@@ -3,7 +3,7 @@
 
 use super::{
     blocks::{Block, Blocks, Derive, Rows, Sum, Totals},
-    panels::{Panels, weigh},
+    panels::{Panels, sum_scores, weigh},
 };
 use crate::{
     Pool, Similarity,
@@ -85,10 +85,8 @@ impl Blocks for Paired {
         d_queries: Option<Sum<'_>>,
     ) {
         packs.score(block);
-        let (queries, candidates) = block.shape();
-        for (query, sum) in totals.score_sums.iter_mut().enumerate() {
-            *sum = tile::row(&packs.block, queries, candidates, query).flatten().sum();
-        }
+        sum_scores(&packs.block, block.shape(), totals.score_sums);
+        let candidates = block.shape().1;
         let weights = (&mut packs.by_query[..], kept);
         bf16::exponentiate(&packs.block, candidates, (shifts, totals.sums), weights);
         if let Some(d_queries) = d_queries {
@@ -135,7 +133,7 @@ impl Blocks for Paired {
     }
 
     fn sum_len(queries: usize, width: usize) -> usize {
-        queries * width
+        Panels::sum_len(queries, width)
     }
 
     fn total<'a>(

@@ -89,12 +89,9 @@ impl Blocks for Panels {
         totals: Totals<'_>,
         d_queries: Option<Sum<'_>>,
     ) {
-        let (queries, candidates) = block.shape();
         F32::scores(block.similarity, &block.packed.scored, &packs.scored, kept);
-        for (query, sum) in totals.score_sums.iter_mut().enumerate() {
-            *sum = tile::row(kept, queries, candidates, query).flatten().sum();
-        }
-        let sums = totals.sums;
+        sum_scores(kept, block.shape(), totals.score_sums);
+        let (candidates, sums) = (block.shape().1, totals.sums);
         arch().dispatch(Exponentiate { block: kept, candidates, shifts, sums });
         if let Some(d_queries) = d_queries {
             Self::prepare(packs, block, kept);
@@ -157,6 +154,13 @@ impl Blocks for Panels {
             d_queries.copy_from_slice(first);
         }
         sums.for_each(|sum| crate::row::add(d_queries, sum));
+    }
+}
+
+/// Writes the sums of each query's scores, if anybody asks.
+pub(super) fn sum_scores(scores: &[f32], (queries, candidates): (usize, usize), sums: &mut [f32]) {
+    for (query, sum) in sums.iter_mut().enumerate() {
+        *sum = tile::row(scores, queries, candidates, query).flatten().sum();
     }
 }
 

@@ -40,6 +40,35 @@ fn outcome(
     Outcome { loss, d_queries, d_candidates, d_biases }
 }
 
+/// Rows, and one to three labels a query.
+struct Case {
+    queries: Vec<f32>,
+    candidates: Vec<f32>,
+    width: usize,
+    labels: (Vec<u32>, Vec<u32>),
+}
+
+impl Case {
+    fn new((m, n, width): (usize, usize, usize)) -> Self {
+        let (queries, candidates) = (matrix(m, width, 1), matrix(n, width, 2));
+        Self { queries, candidates, width, labels: lists(m, n) }
+    }
+
+    /// With biases and smoothed labels.
+    fn problem(&self, weight: f32) -> Problem<'_> {
+        let Self { queries, candidates, width, labels: (starts, ids) } = self;
+        Problem {
+            queries,
+            candidates,
+            width: *width,
+            biases: &candidates[..candidates.len() / width],
+            labels: Labels { starts, ids },
+            smoothing: 0.1,
+            weight,
+        }
+    }
+}
+
 /// By dot products.
 fn step<B: Blocks>(problem: &Problem<'_>, kind: Kind, threads: usize) -> Outcome {
     let mut step = Step::<B>::default();
@@ -164,17 +193,8 @@ fn bf16_is_as_near_as_its_factors() {
 
 fn as_near<B: Blocks>((m, n, width): (usize, usize, usize), bound: f64) {
     assert!(n > B::tile(width) || m > B::ROWS, "more than one block");
-    let (queries, candidates) = (matrix(m, width, 1), matrix(n, width, 2));
-    let (starts, ids) = lists(m, n);
-    let problem = Problem {
-        queries: &queries,
-        candidates: &candidates,
-        width,
-        biases: &candidates[..n],
-        labels: Labels { starts: &starts, ids: &ids },
-        smoothing: 0.1,
-        weight: 1.0,
-    };
+    let case = Case::new((m, n, width));
+    let problem = case.problem(1.0);
     for kind in [Kind::Softmax { kept: KEPT_BYTES }, Kind::Binary] {
         let (loss, expected) = reference(&problem, kind);
         let found = step::<B>(&problem, kind, 2);
@@ -203,18 +223,8 @@ fn threads_and_memory_do_not_change_a_byte() {
 /// Of an odd number of queries and a ragged tile.
 #[test]
 fn vectors_do_not_change_a_byte() {
-    let (m, n, width) = (37, 611, 24);
-    let (queries, candidates) = (matrix(m, width, 1), matrix(n, width, 2));
-    let (starts, ids) = lists(m, n);
-    let problem = Problem {
-        queries: &queries,
-        candidates: &candidates,
-        width,
-        biases: &candidates[..n],
-        labels: Labels { starts: &starts, ids: &ids },
-        smoothing: 0.1,
-        weight: 1.0 / 37.0,
-    };
+    let case = Case::new((37, 611, 24));
+    let problem = case.problem(1.0 / 37.0);
     // One thread: a path is forced for the calling one alone.
     for kind in [Kind::Softmax { kept: KEPT_BYTES }, Kind::Binary] {
         let plain = [step::<Panels>, step::<Paired>]
@@ -227,18 +237,8 @@ fn vectors_do_not_change_a_byte() {
 }
 
 fn same_bytes(step: impl Fn(&Problem<'_>, Kind, usize) -> Outcome) {
-    let (m, n, width) = (137, 1531, 24);
-    let (queries, candidates) = (matrix(m, width, 1), matrix(n, width, 2));
-    let (starts, ids) = lists(m, n);
-    let problem = Problem {
-        queries: &queries,
-        candidates: &candidates,
-        width,
-        biases: &candidates[..n],
-        labels: Labels { starts: &starts, ids: &ids },
-        smoothing: 0.1,
-        weight: 1.0 / 137.0,
-    };
+    let case = Case::new((137, 1531, 24));
+    let problem = case.problem(1.0 / 137.0);
     let one = step(&problem, Kind::Softmax { kept: KEPT_BYTES }, 1);
     for (threads, kept) in [(2, KEPT_BYTES), (3, KEPT_BYTES), (1, 0), (3, 0)] {
         assert_eq!(one, step(&problem, Kind::Softmax { kept }, threads));
@@ -253,24 +253,15 @@ fn same_bytes(step: impl Fn(&Problem<'_>, Kind, usize) -> Outcome) {
 /// the last of which no softmax sees.
 #[test]
 fn distances_are_dot_products_of_other_rows() {
-    let (m, n, width) = (33, 1100, 8);
-    let (queries, candidates) = (matrix(m, width, 1), matrix(n, width, 2));
-    let (starts, ids) = lists(m, n);
+    let case = Case::new((33, 1100, 8));
+    let problem = case.problem(1.0);
+    let Problem { queries, candidates, width, .. } = problem;
     let wider = |rows: &[f32], more: fn(&[f32]) -> f32| -> Vec<f32> {
         rows.chunks(width).flat_map(|row| row.iter().copied().chain([more(row)])).collect()
     };
     let square = |row: &[f32]| -row.iter().map(|x| x * x).sum::<f32>();
     let doubled: Vec<f32> = queries.iter().map(|x| 2.0 * x).collect();
-    let problem = Problem {
-        queries: &queries,
-        candidates: &candidates,
-        width,
-        biases: &candidates[..n],
-        labels: Labels { starts: &starts, ids: &ids },
-        smoothing: 0.1,
-        weight: 1.0,
-    };
-    let (q, c) = (wider(&doubled, |_| 1.0), wider(&candidates, square));
+    let (q, c) = (wider(&doubled, |_| 1.0), wider(candidates, square));
     let dots = Problem { queries: &q, candidates: &c, width: width + 1, ..problem };
     for kept in [KEPT_BYTES, 0] {
         let kind = Kind::Softmax { kept };

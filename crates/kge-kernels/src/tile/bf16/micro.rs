@@ -8,7 +8,7 @@ use super::{
     pair::{DotPairs, LANES, Loops, run},
     weights::{PANEL_PAIRS, coupled_len},
 };
-use crate::tile::{GROUP, PANEL, block_len, place};
+use crate::tile::{GROUP, PANEL, block_len, panel_len, place};
 
 /// Rows that share the loads of a vector.
 pub(super) const GROUP_ROWS: usize = 12;
@@ -72,20 +72,20 @@ impl Loops for Score<'_> {
 /// Adds the candidates' pulls, each as strong as its weight, to `[queries, width]`; the weights are
 /// pairs of candidates as [`round_block`](super::round_block) leaves them.
 pub(crate) fn pull_queries(weights: &[u32], candidates: &Pairs, pulled: &mut [f32]) {
-    let (queries, panels) = (pulled.len() / candidates.width, candidates.count.div_ceil(PANEL));
+    let queries = pulled.len() / candidates.width;
     assert_eq!(pulled.len(), queries * candidates.width, "a gradient a query");
     assert_eq!(weights.len(), block_len(queries, candidates.count) / 2, "a weight a pair");
     run(Pull::<_, PANEL_PAIRS, 1> {
         weights,
         first: |row| row * PANEL_PAIRS,
         others: candidates,
-        stretch: (PANEL_PAIRS, weights.len() / panels.max(1)),
+        stretch: (PANEL_PAIRS, panel_len(queries) / 2),
         pulled,
     });
 }
 
-/// Adds the queries' pulls to `[candidates, width]`; the weights are pairs of
-/// queries, of [`coupled_len`].
+/// Adds the queries' pulls to `[candidates, width]`; the weights are pairs of queries, so many
+/// as [`coupled_len`] says.
 pub(crate) fn pull_candidates(weights: &[u32], queries: &Pairs, pulled: &mut [f32]) {
     let candidates = pulled.len() / queries.width;
     assert_eq!(pulled.len(), candidates * queries.width, "a gradient a candidate");
